@@ -1,0 +1,108 @@
+"""Turns YAML documents into models; every error names file:line:column and says what to do."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from coralforge.config.document import Document, Loc, read_document
+from coralforge.config.models import FORMAT, Pipeline, Release
+from coralforge.errors import CoralforgeError, user_error
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_pipeline(path: Path) -> Pipeline:
+    """Read pipeline.yaml. Raises CoralforgeError (exit code 2) as ``read_document`` or ``config-invalid``."""
+    return _validate(read_document(path), Pipeline)
+
+
+def load_release(folder: Path, name: str) -> Release:
+    """Read ``folder/name.yaml``. Raises CoralforgeError with reason ``release-unknown`` or as above."""
+    path = folder / f"{name}.yaml"
+    known = sorted(p.stem for p in folder.glob("*.yaml"))
+    if name not in known:
+        raise unknown("release", name, known)
+    document = read_document(path)
+    release = _validate(document, Release)
+    if release.release != name:
+        raise user_error(
+            f"{document.where(('release',))}: the file is named {name}, but says release {release.release}",
+            reason="config-invalid",
+            remedy="give the file and the release the same name",
+        )
+    return release
+
+
+def unknown(kind: str, name: str, known: list[str]) -> CoralforgeError:
+    """The error for a name that does not exist, with "did you mean"; reason ``KIND-unknown``, exit code 2."""
+    return user_error(
+        f"unknown {kind} {name!r}{_did_you_mean(name, known)}",
+        reason=f"{kind}-unknown",
+        remedy=f"known: {', '.join(known)}" if known else f"there is no {kind} at all",
+    )
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _validate(document: Document, model: type[M]) -> M:
+    if not isinstance(document.data, dict):
+        raise user_error(f"{document.where(())}: a mapping is expected", reason="config-invalid")
+    found = document.data.get("format")
+    if isinstance(found, int) and not isinstance(found, bool) and found != FORMAT:
+        raise user_error(
+            f"{document.where(('format',))}: format {found} is not known to this coralforge (it knows {FORMAT})",
+            reason="config-format",
+            remedy="update coralforge" if found > FORMAT else "see docs/configuration.md for what changed",
+        )
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        lines = [_describe(document, model, item) for item in error.errors(include_url=False)]
+        raise user_error(
+            lines[0],
+            reason="config-invalid",
+            details="\n".join(lines[1:10]),
+            remedy="see docs/configuration.md for what is allowed there",
+        ) from error
+
+
+def _describe(document: Document, model: type[BaseModel], item: Any) -> str:
+    loc: Loc = tuple(item["loc"])
+    where = document.where(loc)
+    name = ".".join(str(part) for part in loc) or "the file"
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(model, loc[:-1])
+        return f"{where}: unknown key {name!r}{_did_you_mean(str(loc[-1]), known)}"
+    if item["type"] == "missing":
+        return f"{where}: {name!r} is missing"
+    text = item["msg"].removeprefix("Value error, ")
+    shown = item["input"] if isinstance(item["input"], (str, int, float, bool)) else None
+    found = f" (found {shown!r})" if shown is not None else ""
+    return f"{where}: {name}: {text}{found}"
+
+
+def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    """Names of the fields that exist at ``loc``, found by walking the JSON schema of the model."""
+    schema = model.model_json_schema()
+    node: Any = schema
+    for part in loc:
+        node = _resolve(schema, node)
+        if isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+    node = _resolve(schema, node)
+    return sorted(node.get("properties", {}))
+
+
+def _resolve(schema: Any, node: Any) -> Any:
+    while isinstance(node, dict) and "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node

@@ -1,0 +1,83 @@
+"""The one kind of failure a user sees, and the exit codes that go with it.
+
+Every expected failure is a :class:`CoralforgeError`: a brief sentence, the details, the remedy, a
+machine-readable reason that tests assert on, and a documented exit code (docs/errors.md). Anything
+else that escapes is a bug in coralforge and is reported as such by the boundary in ``frontdoor``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Process exit codes; documented in docs/errors.md."""
+
+    OK = 0
+    INTERNAL = 1
+    USER = 2
+    MISSING = 3
+    SOURCE = 4
+    BUILD = 5
+    GATE = 6
+    SMOKE = 7
+    BUSY = 8
+    CANCELLED = 130
+
+
+class CoralforgeError(Exception):
+    """A failure that the user can act on.
+
+    Args:
+        brief: one sentence that names the file, URL, symbol or option at fault.
+        reason: kebab-case identifier, stable across releases; asserted on by tests.
+        code: the exit code of the process.
+        details: what was found, one fact per line; may be empty.
+        remedy: what the user should do about it.
+    """
+
+    def __init__(self, brief: str, *, reason: str, code: ExitCode, details: str = "", remedy: str = "") -> None:
+        super().__init__(brief)
+        self.brief = brief
+        self.reason = reason
+        self.code = code
+        self.details = details
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        parts = [self.brief]
+        if self.details:
+            parts.append("\n".join("  " + line for line in self.details.splitlines()))
+        if self.remedy:
+            parts.append(f"  what to do: {self.remedy}")
+        return "\n".join(parts)
+
+
+def user_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """A wrong argument, name or file given by the user (exit code 2)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.USER, details=details, remedy=remedy)
+
+
+def missing_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """Something this machine lacks: Docker, a program, space (exit code 3)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.MISSING, details=details, remedy=remedy)
+
+
+def source_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """A source that could not be had, verified or unpacked (exit code 4)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.SOURCE, details=details, remedy=remedy)
+
+
+def build_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """A build in a container that failed (exit code 5)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.BUILD, details=details, remedy=remedy)
+
+
+def gate_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """An artifact that the gate refuses (exit code 6)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.GATE, details=details, remedy=remedy)
+
+
+def smoke_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """A smoke test that failed (exit code 7)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.SMOKE, details=details, remedy=remedy)

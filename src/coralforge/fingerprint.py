@@ -1,0 +1,36 @@
+"""Content digests of small folders and values: what cache keys are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+IGNORED = {"__pycache__", ".git", ".DS_Store"}
+
+
+def of_paths(*paths: Path) -> str:
+    """SHA-256 (hex) over names, exec bits and contents of files and folders, in a fixed order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in sorted(_files(path)):
+            name = file.relative_to(path.parent).as_posix()
+            executable = "x" if file.stat().st_mode & 0o100 else "-"
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest.update(f"{name}\0{executable}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        for child in path.iterdir():
+            if child.name not in IGNORED and not child.name.endswith(("~", ".swp", ".pyc")):
+                yield from _files(child)
+    elif path.exists():
+        yield path
+
+
+def of_mapping(values: Mapping[str, str]) -> str:
+    """SHA-256 (hex) of a mapping, independent of its order."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

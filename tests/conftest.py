@@ -1,0 +1,165 @@
+"""What all tests share: the things a machine may lack, and how honestly their absence is told.
+
+A test names what it needs by a marker or by the fixture of the same name. Where that is absent the test is
+skipped with the reason, the run ends with a list of all skips, and in CI (CI=true) a skip that is not on the
+short list of things no CI machine has is an error: a test that silently stopped running proves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTDATA = ROOT.parent / "shared" / "testdata"
+SKIPPED = "Skipped: "
+
+# Deadlines measure how busy the machine is. In CI the same examples every time: a red run must be repeatable.
+settings.register_profile("developer", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+
+
+@cache
+def docker_answers() -> bool:
+    from docker.errors import DockerException
+
+    import docker
+
+    try:
+        with contextlib.closing(docker.from_env(timeout=30)) as client:
+            return bool(client.ping())
+    except (DockerException, OSError):
+        return False
+
+
+@cache
+def libedgetpu_options() -> tuple[str, ...] | None:
+    """What to add to ``invoke build`` so that libedgetpu's source is found; None when this machine has none."""
+    from coralforge.config.load import load_release
+
+    checkout = os.environ.get("CORALFORGE_TEST_LIBEDGETPU")
+    if checkout:
+        return ("--source", f"libedgetpu={checkout}")
+    names = [place.filename for place in load_release(ROOT / "releases", "2.14.1").sources["libedgetpu"].places]
+    for mirror in os.environ.get("CORALFORGE_MIRROR", "").split():
+        if urlsplit(mirror).scheme or any((Path(mirror) / name).is_file() for name in names):
+            return ("--mirror", mirror)
+    return None
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something a test needs. ``name`` is a marker, and also a fixture where there is something to hand over."""
+
+    name: str
+    present: Callable[[], bool]
+    absence: str
+    in_ci: bool
+    """Whether every CI machine has it, so that its absence there is an error."""
+
+
+THINGS = (
+    Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
+    Thing("testdata", TESTDATA.is_dir, "the folder ../shared/testdata is not beside the project", in_ci=True),
+    Thing(
+        "libedgetpu_source",
+        lambda: libedgetpu_options() is not None,
+        "libedgetpu's source is not on this machine (set CORALFORGE_TEST_LIBEDGETPU or CORALFORGE_MIRROR)",
+        in_ci=False,
+    ),
+    Thing(
+        "board",
+        lambda: "CORALFORGE_TEST_BOARD" in os.environ,
+        "no board with an Edge TPU (set CORALFORGE_TEST_BOARD)",
+        in_ci=False,
+    ),
+    Thing(
+        "github",
+        lambda: "CORALFORGE_TEST_GITHUB" in os.environ,
+        "GitHub may be out of reach (set CORALFORGE_TEST_GITHUB)",
+        in_ci=False,
+    ),
+    Thing(
+        "edgetpu_compiler",
+        lambda: "CORALFORGE_TEST_COMPILER" in os.environ,
+        "Google's edgetpu_compiler is not on this machine (set CORALFORGE_TEST_COMPILER)",
+        in_ci=False,
+    ),
+)
+ALLOWED = frozenset(thing.absence for thing in THINGS if not thing.in_ci)
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """The folder of sample models, labels and images."""
+    return TESTDATA
+
+
+@pytest.fixture(scope="session")
+def libedgetpu_source() -> tuple[str, ...]:
+    """Options of ``invoke build`` that make libedgetpu's source available."""
+    options = libedgetpu_options()
+    assert options is not None
+    return options
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
+def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why a test or module was skipped."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix(SKIPPED)
+
+
+def refuse_silent_skip(report: Any) -> None:
+    """In CI, turn a skip that is not on the list into a failure."""
+    if report.skipped and in_ci() and not hasattr(report, "wasxfail") and reason_of(report) not in ALLOWED:
+        text = f"skipped in CI: {reason_of(report)}\nOnly these may be absent there (tests/conftest.py):\n"
+        report.outcome = "failed"
+        report.longrepr = text + "\n".join(f"  {absence}" for absence in sorted(ALLOWED))
+
+
+def pytest_configure() -> None:
+    settings.load_profile("ci" if in_ci() else "developer")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for thing in THINGS:
+            wanted = item.get_closest_marker(thing.name) or thing.name in getattr(item, "fixturenames", ())
+            if wanted and not thing.present():
+                item.add_marker(pytest.mark.skip(reason=thing.absence))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    refuse_silent_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    refuse_silent_skip(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skips = Counter(reason_of(report) for report in terminalreporter.stats.get("skipped", []))
+    if skips:
+        terminalreporter.section("skipped, and why")
+        for reason, count in skips.most_common():
+            terminalreporter.write_line(f"{count:4d}  {reason}")

@@ -1,0 +1,1 @@
+"""Where sources come from: fetch, verify, unpack, identify."""

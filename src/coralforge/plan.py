@@ -1,0 +1,157 @@
+"""What will run, and why. Pure: from frozen facts to frozen actions, so --dry-run and --explain are free.
+
+The stages, in the order data flows::
+
+    fetch, unpack -> image -> libraries (Bazel) -> prefix -> programs (CMake) -> bundle
+
+Each stage's key is the digest of its named inputs, and the inputs of a later stage contain the key of
+the earlier one. The reason of an action names the inputs that differ from the last time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from coralforge.fingerprint import of_mapping
+
+Inputs = Mapping[str, str]
+
+
+class Stage(str, Enum):
+    """A step of the pipeline whose result is kept."""
+
+    FETCH = "fetch"
+    UNPACK = "unpack"
+    IMAGE = "image"
+    LIBRARIES = "libraries"
+    PREFIX = "prefix"
+    PROGRAMS = "programs"
+    BUNDLE = "bundle"
+
+
+SAMPLE = "sample"
+ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE)
+
+
+@dataclass(frozen=True)
+class SourceFact:
+    """What is known of one source: its identity once it is on this machine, and whether it is unpacked."""
+
+    name: str
+    digest: str | None
+    """``sha256:...`` or ``git-tree:...``; None while it is not fetched."""
+    unpacked: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the plan depends on. Gathered by ``survey``; nothing in it is looked up later."""
+
+    sources: tuple[SourceFact, ...]
+    inputs: Mapping[Stage, Inputs]
+    """Per artifact stage: the named digests that do not depend on sources or earlier stages."""
+    present: frozenset[str]
+    """Artifacts in the store, as ``stage-key``."""
+    previous: Mapping[Stage, Inputs] = field(default_factory=dict)
+    """The inputs of the last artifact of the same stage and target, for the reasons."""
+    image: str = ""
+    """Key of the builder image."""
+    image_present: bool | None = None
+    """None when Docker was not asked."""
+    sample_known: bool = True
+    """Whether it is settled which sample model the bundle gets."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing to do or to leave. ``key`` is empty while it is not known (a source is not fetched yet)."""
+
+    stage: Stage
+    name: str
+    run: bool
+    reason: str
+    key: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def artifact(self) -> str:
+        """Name of the artifact in the store."""
+        return f"{self.stage.value}-{self.key[:32]}"
+
+
+def make_plan(facts: Facts, goal: Stage) -> tuple[Action, ...]:
+    """The actions up to ``goal``, in order; the ones with ``run=False`` say why they are skipped."""
+    artifacts = _artifact_actions(facts, goal)
+    needed = [action for action in artifacts if action.run]
+    actions: list[Action] = []
+    if not artifacts or any(action.stage is Stage.LIBRARIES for action in needed) or goal is Stage.FETCH:
+        actions += _source_actions(facts, goal)
+    elif needed and any(action.stage is Stage.BUNDLE for action in needed):
+        actions += _source_actions(facts, goal)  # licence texts come from the trees
+    uses_container = {Stage.LIBRARIES, Stage.PROGRAMS}
+    if goal is Stage.IMAGE or any(action.stage in uses_container for action in needed):
+        actions.append(_image_action(facts))
+    return tuple(actions + artifacts)
+
+
+def _source_actions(facts: Facts, goal: Stage) -> list[Action]:
+    actions = []
+    if goal is Stage.IMAGE:
+        return []
+    for source in facts.sources:
+        if source.digest is None:
+            actions.append(Action(Stage.FETCH, source.name, True, "not downloaded yet"))
+        elif source.digest.startswith("sha256:"):
+            actions.append(Action(Stage.FETCH, source.name, False, "downloaded and verified", source.digest))
+    if goal in (Stage.FETCH, Stage.BUNDLE) and not facts.sample_known:
+        actions.append(Action(Stage.FETCH, SAMPLE, True, "not downloaded yet"))
+    if goal is Stage.FETCH:
+        return actions
+    for source in facts.sources:
+        reason = "unpacked" if source.unpacked else "not unpacked yet"
+        actions.append(Action(Stage.UNPACK, source.name, not source.unpacked, reason, source.digest or ""))
+    return actions
+
+
+def _image_action(facts: Facts) -> Action:
+    if facts.image_present is None:
+        return Action(Stage.IMAGE, "builder", True, "needed (Docker was not asked whether it has it)", facts.image)
+    reason = "Docker has it" if facts.image_present else "Docker does not have it"
+    return Action(Stage.IMAGE, "builder", not facts.image_present, reason, facts.image)
+
+
+def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
+    if goal not in ARTIFACTS:
+        return []
+    stages = ARTIFACTS[: ARTIFACTS.index(goal) + 1]
+    known = all(source.digest for source in facts.sources)
+    actions: list[Action] = []
+    inputs: dict[str, str] = {f"source:{s.name}": s.digest or "" for s in facts.sources}
+    for stage in stages:
+        inputs = {**inputs, **facts.inputs.get(stage, {})}
+        if not known or (stage is Stage.BUNDLE and not facts.sample_known):
+            actions.append(Action(stage, stage.value, True, "sources are not all there yet"))
+            continue
+        key = of_mapping({"stage": stage.value, **inputs})
+        run, reason = _decide(facts, stage, key, inputs)
+        actions.append(Action(stage, stage.value, run, reason, key, tuple(sorted(inputs.items()))))
+        inputs = {stage.value: key}
+    return actions
+
+
+def _decide(facts: Facts, stage: Stage, key: str, inputs: Inputs) -> tuple[bool, str]:
+    if f"{stage.value}-{key[:32]}" in facts.present:
+        return False, "up to date"
+    before = facts.previous.get(stage)
+    if before is None:
+        return True, "not built yet"
+    changed = sorted(name for name in {*before, *inputs} if before.get(name) != inputs.get(name))
+    if not changed:
+        return True, "the artifact was removed from the store"
+    sources = [name.removeprefix("source:") for name in changed if name.startswith("source:")]
+    others = [name for name in changed if not name.startswith("source:")]
+    parts = [f"sources changed: {', '.join(sources)}"] if sources else []
+    parts += [f"changed: {', '.join(others)}"] if others else []
+    return True, "; ".join(parts)

@@ -1,0 +1,217 @@
+"""One cascade from command line, environment and pipeline.yaml to one frozen value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coralforge.config.load import load_pipeline, load_release, unknown
+from coralforge.config.models import Arch, Pipeline, Platform, Release, Variant
+from coralforge.errors import user_error
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user said on the command line; None or empty means "not said"."""
+
+    arch: str | None = None
+    release: str | None = None
+    variants: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder with tasks.py and what stands where in it."""
+
+    root: Path
+
+    @property
+    def pipeline(self) -> Path:
+        return self.root / "pipeline.yaml"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def docker(self) -> Path:
+        return self.root / "docker"
+
+    @property
+    def bazel(self) -> Path:
+        return self.root / "toolchains" / "bazel"
+
+    @property
+    def cmake(self) -> Path:
+        return self.root / "toolchains" / "cmake"
+
+    @property
+    def templates(self) -> Path:
+        return self.root / "templates"
+
+    @property
+    def scripts(self) -> Path:
+        return self.root / "scripts"
+
+    @property
+    def simulator(self) -> Path:
+        return self.root / "simulator"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The folder that holds downloads, trees and artifacts, shared by all checkouts of one user."""
+
+    root: Path
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def trees(self) -> Path:
+        return self.root / "trees"
+
+    @property
+    def bazel(self) -> Path:
+        return self.root / "bazel"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def tmp(self) -> Path:
+        return self.root / "tmp"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on that is not the content of files."""
+
+    project: Project
+    cache: Cache
+    pipeline: Pipeline
+    release: Release
+    arch: Arch
+    platform: Platform
+    variants: tuple[Variant, ...]
+    """The first one is the bundle's default."""
+    mirrors: tuple[str, ...] = ()
+    checkouts: Mapping[str, Path] = field(default_factory=dict)
+    """--source NAME=DIR."""
+
+    @property
+    def output(self) -> Path:
+        """Where bundles and reports go."""
+        return self.project.root / self.pipeline.output
+
+    @property
+    def bundle_name(self) -> str:
+        """Name of the bundle's top folder and, with .tar.gz, of its archive."""
+        return f"coralforge-{self.release.release}-{self.arch.triple}"
+
+
+def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settle what is to be done.
+
+    Raises:
+        CoralforgeError: exit code 2 with reason ``arch-unknown``, ``release-unknown``, ``variant-unknown``,
+            ``source-unknown``, ``source-option``, ``source-folder``, or what the loaders raise.
+    """
+    pipeline = load_pipeline(project.pipeline)
+    release = load_release(project.releases, options.release or pipeline.release)
+    arch = _arch(pipeline, options.arch)
+    return Settings(
+        project=project,
+        cache=Cache(_cache_root(project, pipeline, environ)),
+        pipeline=pipeline,
+        release=release,
+        arch=arch,
+        platform=pipeline.platforms[arch.value],
+        variants=_variants(pipeline, options.variants),
+        mirrors=_mirrors(project, pipeline, options.mirrors, environ),
+        checkouts=_checkouts(release, options.sources),
+    )
+
+
+def _arch(pipeline: Pipeline, name: str | None) -> Arch:
+    chosen = name or next(iter(pipeline.platforms))
+    if chosen not in pipeline.platforms:
+        raise unknown("arch", chosen, sorted(pipeline.platforms))
+    return Arch(chosen)
+
+
+def _variants(pipeline: Pipeline, names: Sequence[str]) -> tuple[Variant, ...]:
+    known = [v.value for v in Variant]
+    for name in names:
+        if name not in known:
+            raise unknown("variant", name, known)
+    chosen = [Variant(name) for name in names] or pipeline.variants
+    return tuple(dict.fromkeys(chosen))
+
+
+def _cache_root(project: Project, pipeline: Pipeline, environ: Mapping[str, str]) -> Path:
+    if environ.get("CORALFORGE_CACHE"):
+        return Path(environ["CORALFORGE_CACHE"]).expanduser().absolute()
+    if pipeline.cache:
+        return (project.root / Path(pipeline.cache).expanduser()).absolute()
+    base = environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "coralforge"
+
+
+def _mirrors(
+    project: Project, pipeline: Pipeline, said: Sequence[str], environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """--mirror first, then CORALFORGE_MIRROR (several are separated by spaces), then pipeline.yaml."""
+    mirrors = [_absolute(m, Path.cwd()) for m in (*said, *environ.get("CORALFORGE_MIRROR", "").split())]
+    mirrors += [_absolute(m, project.root) for m in pipeline.mirrors]
+    for mirror in mirrors:
+        if "://" not in mirror and not Path(mirror).is_dir():
+            raise user_error(
+                f"mirror {mirror} is not a folder",
+                reason="mirror-folder",
+                remedy="give a folder that holds the archives, or an http(s) address",
+            )
+    return tuple(dict.fromkeys(mirrors))
+
+
+def _absolute(mirror: str, base: Path) -> str:
+    return mirror if "://" in mirror else str((base / Path(mirror).expanduser()).resolve())
+
+
+def _checkouts(release: Release, said: Sequence[str]) -> dict[str, Path]:
+    checkouts: dict[str, Path] = {}
+    for text in said:
+        name, separator, folder = text.partition("=")
+        if not separator or not folder:
+            raise user_error(
+                f"--source {text!r} is not NAME=DIR",
+                reason="source-option",
+                remedy="for example --source libedgetpu=../libedgetpu",
+            )
+        if name not in release.sources:
+            raise unknown("source", name, sorted(release.sources))
+        if name in checkouts:
+            raise user_error(f"--source {name} is given twice", reason="source-option")
+        checkouts[name] = _checkout_folder(name, Path(folder).expanduser().resolve())
+    return checkouts
+
+
+def _checkout_folder(name: str, folder: Path) -> Path:
+    if not folder.is_dir():
+        raise user_error(f"--source {name}: {folder} is not a folder", reason="source-folder")
+    entries = {p.name for p in folder.iterdir()}
+    if not entries - {".git"}:
+        raise user_error(f"--source {name}: {folder} is empty", reason="source-folder")
+    if {"HEAD", "objects", "refs"} <= entries:
+        raise user_error(
+            f"--source {name}: {folder} is a git directory without a work tree",
+            reason="source-folder",
+            remedy=f"git clone {folder} DIR && git -C DIR checkout COMMIT, then --source {name}=DIR",
+        )
+    return folder

@@ -1,0 +1,149 @@
+"""Artifacts, named by the key of what went in; one rename puts an artifact into place.
+
+What is not there under its name was not done: a killed run leaves only a folder in ``tmp``, which the
+next run removes. ``artifact.json`` in each artifact records the inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from coralforge.errors import CoralforgeError, ExitCode, missing_error
+from coralforge.events import Note, Sink
+from coralforge.plan import Action, Inputs, Stage
+from coralforge.settings import Cache
+
+RECORD = "artifact.json"
+
+
+def present(cache: Cache) -> frozenset[str]:
+    """Names of all artifacts in the store."""
+    try:
+        return frozenset(entry.name for entry in os.scandir(cache.artifacts))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def location(cache: Cache, action: Action) -> Path:
+    """The folder of an artifact, whether it is there or not."""
+    return cache.artifacts / action.artifact
+
+
+def previous_inputs(cache: Cache, target: str) -> dict[Stage, Inputs]:
+    """Per stage, the inputs of the artifact that was last made or used for ``target``."""
+    try:
+        data = json.loads(_reference(cache, target).read_text(encoding="utf-8"))
+        return {Stage(stage): dict(inputs) for stage, inputs in data.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}  # only used for reasons; a damaged file costs nothing but a worse reason
+
+
+def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
+    """Record what ``target`` was made of, for the reasons of the next plan."""
+    data = {action.stage.value: dict(action.inputs) for action in actions if action.inputs}
+    path = _reference(cache, target)
+    text = json.dumps(data, sort_keys=True, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def _reference(cache: Cache, target: str) -> Path:
+    return cache.root / "last" / f"{target}.json"
+
+
+@contextmanager
+def staging(cache: Cache, name: str) -> Iterator[Path]:
+    """An empty folder beside the store, removed at the end unless it was renamed away."""
+    folder = cache.tmp / f"{name}-{os.getpid()}"
+    remove_tree(folder)
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        if error.errno == 28:  # ENOSPC
+            raise no_space(cache, str(error)) from error
+        raise
+    finally:
+        remove_tree(folder)
+
+
+def commit(cache: Cache, action: Action, folder: Path) -> Path:
+    """Move a finished folder into the store in one rename and return its place."""
+    record = {"stage": action.stage.value, "key": action.key, "inputs": dict(action.inputs)}
+    (folder / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+    place = location(cache, action)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    remove_tree(place)
+    folder.rename(place)
+    return place
+
+
+def no_space(cache: Cache, details: str) -> CoralforgeError:
+    """The error for a full disk; reason ``no-space``, exit code 3."""
+    free = shutil.disk_usage(cache.root).free // 2**20 if cache.root.exists() else 0
+    return missing_error(
+        f"no space left for {cache.root} ({free} MiB free)",
+        reason="no-space",
+        details=details,
+        remedy="free some space (invoke clean removes what can be made again) or set CORALFORGE_CACHE elsewhere",
+    )
+
+
+@contextmanager
+def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[None]:
+    """Hold the cache's lock; waits, saying so, for at most ``timeout`` seconds.
+
+    Raises:
+        CoralforgeError: reason ``busy`` (exit code 8), or ``cache-unwritable`` (exit code 3).
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        cache.tmp.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(cache.root / "lock", mode=0o644)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            sink.emit(Note(f"another coralforge run uses {cache.root}; waiting for it"))
+            lock.acquire(timeout=timeout)
+    except Timeout as error:
+        raise CoralforgeError(
+            f"another coralforge run has held {cache.root} for {timeout:.0f} s",
+            reason="busy",
+            code=ExitCode.BUSY,
+            remedy="wait for it, end it, or use another cache with CORALFORGE_CACHE",
+        ) from error
+    except OSError as error:
+        raise missing_error(
+            f"the cache {cache.root} cannot be written: {error.strerror}",
+            reason="cache-unwritable",
+            remedy="fix its permissions or set CORALFORGE_CACHE to a folder of yours",
+        ) from error
+    try:
+        for leftover in cache.tmp.iterdir():  # of killed runs: we are the only one now
+            remove_tree(leftover)
+        yield
+    finally:
+        lock.release()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or folder, also one with read-only folders in it; absent is fine."""
+
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        for folder, _, _ in os.walk(path):
+            mode = Path(folder).stat().st_mode
+            if not mode & stat.S_IWUSR:
+                Path(folder).chmod(mode | stat.S_IRWXU)
+        shutil.rmtree(path)

@@ -1,0 +1,113 @@
+"""What is in the store is finished; what is not finished is not in the store."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from coralforge import store
+from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.events import Recorder
+from coralforge.plan import Action, Stage
+from coralforge.settings import Cache
+
+ACTION = Action(Stage.PREFIX, "prefix", True, "", "k" * 64, (("input", "1"),))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_commit_moves_a_finished_folder_and_records_its_inputs(cache: Cache) -> None:
+    with store.staging(cache, "x") as folder:
+        (folder / "file").write_text("content")
+        place = store.commit(cache, ACTION, folder)
+    assert (place / "file").read_text() == "content"
+    assert '"input": "1"' in (place / store.RECORD).read_text()
+    assert ACTION.artifact in store.present(cache)
+
+
+def test_a_failed_stage_leaves_nothing(cache: Cache) -> None:
+    def fail() -> None:
+        with store.staging(cache, "x") as folder:
+            (folder / "half").write_text("")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert store.present(cache) == frozenset()
+    assert list(cache.tmp.iterdir()) == []
+
+
+def test_a_full_disk_is_one_error_with_a_remedy(cache: Cache) -> None:
+    def fill() -> None:
+        with store.staging(cache, "x"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(CoralforgeError) as caught:
+        fill()
+    assert caught.value.reason == "no-space"
+    assert caught.value.code is ExitCode.MISSING
+    assert "invoke clean" in caught.value.remedy
+
+
+def test_leftovers_of_a_killed_run_are_removed(cache: Cache) -> None:
+    (cache.tmp / "old-123").mkdir(parents=True)
+    with store.exclusive(cache, Recorder()):
+        assert list(cache.tmp.iterdir()) == []
+
+
+def _hold(cache: Cache, ready: object, go: object) -> None:
+    with store.exclusive(cache, Recorder()):
+        ready.set()  # type: ignore[attr-defined]
+        go.wait(20)  # type: ignore[attr-defined]
+
+
+def test_a_second_run_waits_says_so_and_gives_up_in_the_end(cache: Cache) -> None:
+    context = multiprocessing.get_context("fork")
+    ready, go = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(cache, ready, go))
+    other.start()
+    assert ready.wait(20)
+    recorder = Recorder()
+    with pytest.raises(CoralforgeError) as caught, store.exclusive(cache, recorder, timeout=0.1):
+        pass
+    go.set()
+    other.join(20)
+    assert caught.value.code is ExitCode.BUSY
+    assert "waiting" in str(recorder.events[0])
+    with store.exclusive(cache, Recorder(), timeout=1):  # free again
+        pass
+
+
+def test_remove_tree_removes_read_only_folders_and_not_what_links_point_to(tmp_path: Path) -> None:
+    keep = tmp_path / "keep"
+    keep.mkdir()
+    (keep / "file").write_text("")
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    (tree / "inner" / "file").write_text("")
+    (tree / "link").symlink_to(keep)
+    (tree / "inner").chmod(0o500)
+    store.remove_tree(tree)
+    assert not tree.exists()
+    assert (keep / "file").exists()
+
+
+def test_memory_of_the_last_run_survives_damage(cache: Cache) -> None:
+    store.remember(cache, "t", (ACTION,))
+    assert store.previous_inputs(cache, "t") == {Stage.PREFIX: {"input": "1"}}
+    (cache.root / "last" / "t.json").write_text('{"prefix": 3}')
+    assert store.previous_inputs(cache, "t") == {}
+    assert store.previous_inputs(cache, "never") == {}
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CoralforgeError) as caught, store.exclusive(Cache(tmp_path / "file"), Recorder()):
+        pass
+    assert caught.value.reason == "cache-unwritable"
+    assert "CORALFORGE_CACHE" in caught.value.remedy

@@ -1,0 +1,204 @@
+"""The libraries: one Bazel invocation in the builder container, from verified trees, without a network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coralforge import fingerprint
+from coralforge.containers.image import Image
+from coralforge.containers.model import ContainerSpec, Finished, Mount, Runner
+from coralforge.errors import CoralforgeError, build_error
+from coralforge.events import Output, Progress, Sink
+from coralforge.settings import Settings
+from coralforge.sources.model import Tree
+from coralforge.store import no_space
+
+PROGRESS = re.compile(r"^\[([\d,]+) / ([\d,]+)\]")
+TAIL = 25
+PROGRAMS = ("lstpu", "model", "benchmark")
+RESERVED_BYTES = 1 << 30
+
+
+@dataclass
+class Log:
+    """Keeps what a container prints in a file, turns Bazel's and Ninja's counters into progress."""
+
+    name: str
+    path: Path
+    sink: Sink
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
+    no_space: bool = False
+
+    def __call__(self, line: str) -> None:
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+        found = PROGRESS.match(line)
+        if found:
+            done, total = (int(text.replace(",", "")) for text in found.groups())
+            self.sink.emit(Progress(self.name, done, total, "actions"))
+        else:
+            self.tail.append(line)
+        self.no_space = self.no_space or "no space left on device" in line.lower()
+        self.sink.emit(Output(self.name, line))
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where building happens: who runs containers, in which image, and who is told about it."""
+
+    settings: Settings
+    runner: Runner
+    image: Image
+    sink: Sink
+
+
+def run_container(shop: Workshop, spec: ContainerSpec, key: str) -> Finished:
+    """Run a build container with its log kept; anything but exit status 0 is an error.
+
+    Raises:
+        CoralforgeError: ``build-failed``, ``build-memory`` (exit code 5), ``no-space`` (exit code 3).
+    """
+    logs = shop.settings.cache.logs
+    logs.mkdir(parents=True, exist_ok=True)
+    log = Log(spec.name, logs / f"{spec.name}-{key[:16]}.log", shop.sink)
+    log.path.write_text("", encoding="utf-8")
+    finished = shop.runner.run(spec, log)
+    if finished.status != 0:
+        raise _failure(shop.settings, spec, finished, log)
+    return finished
+
+
+def _failure(settings: Settings, spec: ContainerSpec, finished: Finished, log: Log) -> CoralforgeError:
+    if log.no_space:
+        return no_space(settings.cache, "\n".join(list(log.tail)[-3:]))
+    if finished.out_of_memory or finished.status == 137:
+        return build_error(
+            f"the {spec.name} container was killed, most likely for memory",
+            reason="build-memory",
+            details=f"memory limit {(spec.memory_bytes or 0) // 2**20} MiB\nlog: {log.path}",
+            remedy="give it more memory, or fewer processors: limits.memory_mb and limits.cpus in pipeline.yaml",
+        )
+    return build_error(
+        f"the {spec.name} build failed (exit status {finished.status})",
+        reason="build-failed",
+        details="\n".join([*log.tail, f"log: {log.path}"]),
+        remedy="read the first error in the log; finished steps are kept and the next run goes on from there",
+    )
+
+
+def container(shop: Workshop, name: str, command: tuple[str, ...], mounts: list[Mount]) -> ContainerSpec:
+    """A build container with the limits of pipeline.yaml."""
+    limits = shop.settings.pipeline.limits
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return ContainerSpec(
+        name=name,
+        image=shop.image.tag,
+        command=command,
+        mounts=tuple(mounts),
+        cpus=min(limits.cpus, os.cpu_count() or 1) if limits.cpus else None,
+        memory_bytes=limits.memory_mb * 2**20 if limits.memory_mb else max(machine - RESERVED_BYTES, machine // 2),
+        pids=limits.pids,
+    )
+
+
+def readable_copy(source: Path, destination: Path) -> Path:
+    """Copy project files for a container: any user may read them, whatever the checkout's umask was."""
+    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for folder, _, files in os.walk(destination):
+        Path(folder).chmod(0o755)
+        for file in files:
+            path = Path(folder) / file
+            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+    return destination
+
+
+def writable_folder(path: Path, runner: Runner) -> Path:
+    """A folder that the container's user may write to."""
+    path.mkdir(parents=True, exist_ok=True)
+    if os.getuid() == 0:
+        os.chown(path, *runner.owner())
+    path.chmod(0o755)
+    return path
+
+
+def build_libraries(shop: Workshop, trees: dict[str, Tree], key: str, staging: Path) -> Path:
+    """Build everything in C++ that a bundle has below lib/ and include/, into a folder below ``staging``.
+
+    The Bazel cache is kept per image: a compiler that changes invalidates all of it.
+    Raises as :func:`run_container`.
+    """
+    project = shop.settings.project
+    out = writable_folder(staging / "out", shop.runner)
+    cache = writable_folder(shop.settings.cache.bazel / shop.image.key[:16], shop.runner)
+    simulator = readable_copy(project.simulator, staging / "simulator")
+    mounts = [
+        Mount(readable_copy(project.bazel, staging / "workspace"), "/workspace"),
+        Mount(readable_copy(project.scripts, staging / "scripts"), "/scripts"),
+        Mount(_request(shop.settings, trees, simulator, staging), "/request"),
+        Mount(simulator, "/sources/simulator"),
+        *[Mount(tree.path, f"/sources/{tree.name}") for tree in trees.values()],
+        Mount(cache, "/cache", writable=True),
+        Mount(out, "/out", writable=True),
+    ]
+    run_container(shop, container(shop, "libraries", ("python3", "/scripts/build-sdk"), mounts), key)
+    _require(out, ["lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "toolchain.json"])
+    return out
+
+
+def build_programs(shop: Workshop, project: Path, prefix: Path, key: str, staging: Path) -> Path:
+    """Build the rendered consumer ``project`` against ``prefix``, as a user would, into a folder below ``staging``.
+
+    Raises as :func:`run_container`.
+    """
+    arch = shop.settings.arch
+    out = writable_folder(staging / "out", shop.runner)
+    mounts = [
+        Mount(readable_copy(shop.settings.project.scripts, staging / "scripts"), "/scripts"),
+        Mount(project, "/project"),
+        Mount(prefix, "/sdk"),
+        Mount(out, "/out", writable=True),
+    ]
+    spec = container(shop, "programs", ("sh", "/scripts/build-programs"), mounts)
+    jobs = str(spec.cpus or os.cpu_count() or 1)
+    env = (("ARCH", arch.value), ("TRIPLE", arch.triple), ("JOBS", jobs))
+    run_container(shop, replace(spec, env=env), key)
+    _require(out, [f"bin/{name}" for name in PROGRAMS])
+    return out
+
+
+def _request(settings: Settings, trees: dict[str, Tree], simulator: Path, staging: Path) -> Path:
+    sources = {name: {"digest": tree.digest, "prebuilt": tree.prebuilt} for name, tree in trees.items()}
+    sources["simulator"] = {"digest": fingerprint.of_paths(simulator), "prebuilt": False}
+    request = {
+        "arch": settings.arch.value,
+        "tensorflow_commit": settings.release.tensorflow_commit,
+        "variants": [variant.value for variant in settings.variants],
+        "jobs": settings.pipeline.limits.cpus or os.cpu_count() or 1,
+        "memory_mb": settings.pipeline.limits.memory_mb,
+        "remote_cache": settings.pipeline.remote.cache,
+        "remote_executor": settings.pipeline.remote.executor,
+        "sources": sources,
+    }
+    folder = staging / "request"
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "request.json").write_text(json.dumps(request, indent=1, sort_keys=True), encoding="utf-8")
+    (folder / "request.json").chmod(0o644)
+    return folder
+
+
+def _require(out: Path, names: list[str]) -> None:
+    """A container that ended well and yet left nothing is a failure."""
+    absent = [name for name in names if not (out / name).is_file()]
+    if absent:
+        raise build_error(
+            f"the build ended without an error, but did not make {', '.join(absent)}",
+            reason="build-incomplete",
+            remedy="this is a bug in coralforge: please report it with the log",
+        )

@@ -1,0 +1,174 @@
+"""The images: a Debian base (pulled, or made from Debian packages where no registry answers) and what is
+built on it from docker/*.Dockerfile."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coralforge import fingerprint
+from coralforge.config.models import Arch, Platform
+from coralforge.containers.docker import LABEL
+from coralforge.errors import CoralforgeError, build_error, missing_error
+from coralforge.events import Note, Output, Progress, Sink
+from coralforge.sources.debian import archive_uri
+
+BASE_SUITE = "forky"  # the only one with Bazel 7 (bazel-bootstrap); no program of it ends up in a bundle
+BASE = f"coralforge-base:{BASE_SUITE}"
+PULLED = f"debian:{BASE_SUITE}-slim"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image to build from ``docker/NAME.Dockerfile``; ``key`` is the digest of all that goes in."""
+
+    name: str
+    key: str
+    arguments: tuple[tuple[str, str], ...]
+
+    @property
+    def tag(self) -> str:
+        return f"coralforge-{self.name}:{self.key[:16]}"
+
+
+def builder(folder: Path, platform: Platform) -> Image:
+    """The image all C++ is built in."""
+    return _image(folder, "builder", {"PLATFORM_SUITE": platform.suite})
+
+
+def board(folder: Path, platform: Platform, arch: Arch) -> Image:
+    """The emulated board: QEMU and the platform's root file system."""
+    return _image(folder, "board", {"PLATFORM_SUITE": platform.suite, "PLATFORM_ARCH": arch.debian})
+
+
+def _image(folder: Path, name: str, arguments: Mapping[str, str]) -> Image:
+    recipe = folder / f"{name}.Dockerfile"
+    helpers = sorted(p for p in folder.iterdir() if p.suffix != ".Dockerfile")
+    inputs = {"recipe": fingerprint.of_paths(recipe, *helpers), "base": BASE_SUITE, **arguments}
+    return Image(name, fingerprint.of_mapping(inputs), tuple(sorted(arguments.items())))
+
+
+def exists(client: Any, image: Image) -> bool:
+    """Whether Docker has the image."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(image.tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> str:
+    """Build the image unless Docker has it; returns its tag.
+
+    Raises:
+        CoralforgeError: ``image-build`` (exit code 5), ``base-image`` or ``no-space`` (exit code 3).
+    """
+    if exists(client, image):
+        return image.tag
+    _ensure_base(client, tmp, sink)
+    arguments = {"BASE": BASE, **dict(image.arguments)}
+    recent: list[str] = []
+    stream = client.api.build(
+        path=str(folder),
+        dockerfile=f"{image.name}.Dockerfile",
+        tag=image.tag,
+        buildargs=arguments,
+        labels={LABEL: "1"},
+        rm=True,
+        forcerm=True,
+        decode=True,
+        use_config_proxy=True,
+    )
+    for message in stream:
+        error = _handle(image, message, recent, sink)
+        if error is not None:
+            raise error
+    if not exists(client, image):  # a cut stream ends without an error
+        raise _failed(image, "Docker ended the build without an image", recent)
+    return image.tag
+
+
+def _handle(image: Image, message: Any, recent: list[str], sink: Sink) -> CoralforgeError | None:
+    if "error" in message:
+        return _failed(image, str(message["error"]).strip(), recent)
+    for line in str(message.get("stream", "")).splitlines():
+        sink.emit(Output(f"image {image.name}", line))
+        recent[:] = [*recent[-19:], line]
+        step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
+        if step:
+            sink.emit(Progress(f"image {image.name}", int(step[1]) - 1, int(step[2]), "steps"))
+    return None
+
+
+def _failed(image: Image, problem: str, recent: list[str]) -> CoralforgeError:
+    details = "\n".join([*recent, problem])
+    if "no space left" in details.lower():
+        return missing_error(
+            f"no space left for Docker while the image {image.name} was built",
+            reason="no-space",
+            remedy="free some space where Docker keeps its images (docker system df shows what uses it)",
+        )
+    return build_error(
+        f"the image {image.name} could not be built from docker/{image.name}.Dockerfile",
+        reason="image-build",
+        details=details,
+        remedy="if a package could not be downloaded, look at the network and at this machine's apt configuration",
+    )
+
+
+def _ensure_base(client: Any, tmp: Path, sink: Sink) -> None:
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        client.images.get(BASE)
+        return
+    except ImageNotFound:
+        pass
+    try:
+        sink.emit(Note(f"base image: pulling {PULLED}"))
+        client.images.pull(PULLED).tag(BASE)
+    except APIError as error:
+        sink.emit(Note(f"no container registry answers ({_first_line(error)}); making the base from Debian packages"))
+        _bootstrap_base(client, tmp, sink)
+
+
+def _bootstrap_base(client: Any, tmp: Path, sink: Sink) -> None:
+    program, archive = shutil.which("mmdebstrap"), archive_uri()
+    if program is None or archive is None:
+        raise missing_error(
+            "the base image can neither be pulled nor made here",
+            reason="base-image",
+            details=("mmdebstrap is not installed" if program is None else "apt is not configured on this machine"),
+            remedy="apt-get install mmdebstrap debian-archive-keyring, "
+            f"or docker pull {PULLED} where a registry answers",
+        )
+    tmp.mkdir(parents=True, exist_ok=True)
+    tar = tmp / f"base-{BASE_SUITE}.tar"
+    command = [program, "--variant=apt", "--quiet", BASE_SUITE, str(tar), archive]
+    for option in ('Acquire::Check-Valid-Until "false"', 'Acquire::Check-Date "false"'):
+        command.insert(1, f"--aptopt={option}")
+    sink.emit(Note("base image: mmdebstrap (about 40 s)"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        if done.returncode != 0:
+            raise missing_error(
+                f"mmdebstrap could not make the base image (exit status {done.returncode})",
+                reason="base-image",
+                details="\n".join(done.stderr.splitlines()[-12:]),
+                remedy="look at this machine's apt configuration and at the space in " + str(tmp),
+            )
+        repository, tag = BASE.split(":")
+        client.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"LABEL {LABEL}=1"])
+    finally:
+        tar.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,0 +1,163 @@
+// What the three programs have in common: exit codes, one-line errors, arguments, quoting for JSON.
+#ifndef CORAL_CLI_H_
+#define CORAL_CLI_H_
+
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace coral {
+
+// Exit codes of all programs; documented in README.md.
+enum ExitCode {
+  kOk = 0,
+  kInternal = 1,   // something unforeseen
+  kUsage = 2,      // wrong arguments
+  kBadInput = 3,   // a model, labels or image file that cannot be read or makes no sense
+  kNoEdgeTpu = 4,  // an Edge TPU is needed, and there is none or it cannot be opened
+  kCannotRun = 5,  // the model was read but could not be prepared or run
+};
+
+// An expected failure: one sentence for the user and the exit code.
+struct Failure : std::runtime_error {
+  Failure(ExitCode exit_code, const std::string& message) : std::runtime_error(message), code(exit_code) {}
+  ExitCode code;
+};
+
+// Replaces control characters: names inside models and label files must not be able to steer a terminal.
+inline std::string Printable(const std::string& text) {
+  std::string result = text;
+  for (char& c : result) {
+    if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
+  }
+  return result;
+}
+
+inline std::string JsonString(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      // File names may be any bytes: what is not ASCII is taken for Latin-1, so that the output is always
+      // JSON.
+      char escape[8];
+      std::snprintf(escape, sizeof(escape), "\\u%04x", byte);
+      result += escape;
+    } else {
+      result += c;
+    }
+  }
+  return result + "\"";
+}
+
+// Reads a whole number from `low` to `high`.
+inline int ParseInt(const std::string& what, const std::string& text, int low, int high) {
+  char* end = nullptr;
+  errno = 0;
+  const long value = std::strtol(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0' || errno != 0 || value < low || value > high) {
+    throw Failure(kUsage, what + " must be a whole number from " + std::to_string(low) + " to " +
+                              std::to_string(high) + ", not '" + Printable(text) + "'");
+  }
+  return static_cast<int>(value);
+}
+
+// Reads a score from 0 to 1.
+inline double ParseScore(const std::string& what, const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(value >= 0.0 && value <= 1.0)) {  // the negation also catches NaN
+    throw Failure(kUsage, what + " must be a number from 0 to 1, not '" + Printable(text) + "'");
+  }
+  return value;
+}
+
+// Takes arguments one by one: `--name VALUE`, `--name=VALUE`, and everything else by position.
+class Arguments {
+ public:
+  Arguments(int argc, char** argv) : rest_(argv + 1, argv + argc) {}
+
+  // True when `name` was given; its value, if any, stays.
+  bool TakeFlag(const std::string& name) {
+    for (size_t i = 0; i < rest_.size(); ++i) {
+      if (rest_[i] == name) {
+        rest_.erase(rest_.begin() + static_cast<long>(i));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  std::string TakeOption(const std::string& name, const std::string& otherwise) {
+    for (size_t i = 0; i < rest_.size(); ++i) {
+      const auto at = rest_.begin() + static_cast<long>(i);
+      if (rest_[i].compare(0, name.size() + 1, name + "=") == 0) {
+        const std::string value = rest_[i].substr(name.size() + 1);
+        rest_.erase(at);
+        return value;
+      }
+      if (rest_[i] == name) {
+        if (i + 1 == rest_.size()) throw Failure(kUsage, name + " needs a value");
+        const std::string value = rest_[i + 1];
+        rest_.erase(at, at + 2);
+        return value;
+      }
+    }
+    return otherwise;
+  }
+
+  // What is left, which must be `low` to `high` words without an unknown option among them.
+  std::vector<std::string> TakePositional(size_t low, size_t high) {
+    for (const auto& word : rest_) {
+      if (word.size() > 1 && word[0] == '-')
+        throw Failure(kUsage, "unknown option '" + Printable(word) + "'");
+    }
+    if (rest_.size() < low || rest_.size() > high) {
+      throw Failure(kUsage, "wrong number of arguments (" + std::to_string(rest_.size()) + "); see --help");
+    }
+    return rest_;
+  }
+
+  const std::vector<std::string>& rest() const { return rest_; }
+
+ private:
+  std::vector<std::string> rest_;
+};
+
+// Runs a program's body; whatever goes wrong becomes one line on stderr and an exit code.
+template <typename Body>
+int RunMain(const char* program, const char* usage, int argc, char** argv, Body body) {
+  try {
+    Arguments arguments(argc, argv);
+    if (arguments.TakeFlag("--help") || arguments.TakeFlag("-h")) {
+      std::fputs(usage, stdout);
+      return kOk;
+    }
+    const int code = body(arguments);
+    // A full disk or a closed pipe shows only now.
+    if (std::fflush(stdout) != 0) throw Failure(kInternal, "cannot write the output");
+    return code;
+  } catch (const Failure& failure) {
+    std::fprintf(stderr, "%s: error: %s\n", program, failure.what());
+    return failure.code;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "%s: error: not enough memory\n", program);
+    return kCannotRun;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: error: %s\n", program, error.what());
+    return kInternal;
+  }
+}
+
+}  // namespace coral
+
+#endif  // CORAL_CLI_H_

@@ -1,0 +1,91 @@
+#include "delegate.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace coralforge {
+namespace {
+
+// The delegate's kernel is the custom op's; only its init differs, since it is handed the nodes it replaces
+// and has to look up their payload.
+void* InitKernel(TfLiteContext* context, const char* buffer, size_t) {
+  const auto* params = reinterpret_cast<const TfLiteDelegateParams*>(buffer);
+  TfLiteNode* node = nullptr;
+  TfLiteRegistration* registration = nullptr;
+  if (params->nodes_to_replace->size != 1 ||
+      context->GetNodeAndRegistration(context, params->nodes_to_replace->data[0], &node, &registration) !=
+          kTfLiteOk) {
+    return nullptr;
+  }
+  return edgetpu::RegisterCustomOp()->init(context, static_cast<const char*>(node->custom_initial_data),
+                                           node->custom_initial_data_size);
+}
+
+TfLiteStatus FindCustomOps(TfLiteContext* context, std::vector<int>* found) {
+  TfLiteIntArray* plan = nullptr;
+  if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) return kTfLiteError;
+  for (int i = 0; i < plan->size; ++i) {
+    TfLiteNode* node = nullptr;
+    TfLiteRegistration* registration = nullptr;
+    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) != kTfLiteOk) {
+      return kTfLiteError;
+    }
+    if (registration->custom_name != nullptr &&
+        std::strcmp(registration->custom_name, edgetpu::kCustomOp) == 0) {
+      found->push_back(plan->data[i]);
+    }
+  }
+  return kTfLiteOk;
+}
+
+// Replaces one node. The array is made by hand because nothing of TFLite is linked into this library.
+TfLiteStatus Replace(TfLiteContext* context, TfLiteDelegate* delegate, int node_index) {
+  auto* nodes = static_cast<TfLiteIntArray*>(std::malloc(sizeof(TfLiteIntArray) + sizeof(int)));
+  if (nodes == nullptr) return kTfLiteError;
+  nodes->size = 1;
+  nodes->data[0] = node_index;
+
+  TfLiteRegistration kernel = *edgetpu::RegisterCustomOp();
+  kernel.init = InitKernel;
+  kernel.custom_name = "SimulatedEdgeTpuDelegate";
+  kernel.version = 1;
+  const TfLiteStatus status =
+      context->ReplaceNodeSubsetsWithDelegateKernels(context, kernel, nodes, delegate);
+  std::free(nodes);
+  return status;
+}
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteDelegate* delegate) {
+  context->SetExternalContext(context, kTfLiteEdgeTpuContext,
+                              static_cast<edgetpu::EdgeTpuContext*>(delegate->data_));
+  // All indices first: replacing a node changes the plan.
+  std::vector<int> nodes;
+  if (FindCustomOps(context, &nodes) != kTfLiteOk) return kTfLiteError;
+  for (int node : nodes) {
+    if (Replace(context, delegate, node) != kTfLiteOk) return kTfLiteError;
+  }
+  return kTfLiteOk;
+}
+
+struct Delegate : TfLiteDelegate {
+  explicit Delegate(std::shared_ptr<edgetpu::EdgeTpuContext> shared)
+      : TfLiteDelegate{}, context(std::move(shared)) {
+    this->data_ = context.get();
+    this->Prepare = coralforge::Prepare;
+    this->flags = kTfLiteDelegateFlagsAllowDynamicTensors;
+  }
+
+  const std::shared_ptr<edgetpu::EdgeTpuContext> context;
+};
+
+}  // namespace
+
+TfLiteDelegate* CreateDelegate(std::shared_ptr<edgetpu::EdgeTpuContext> context) {
+  return context == nullptr ? nullptr : new Delegate(std::move(context));
+}
+
+void FreeDelegate(TfLiteDelegate* delegate) { delete static_cast<Delegate*>(delegate); }
+
+}  // namespace coralforge

@@ -1,0 +1,66 @@
+# The emulated board: qemu-user and the C and C++ runtime of the platform's suite, nothing else of a board.
+# Programs of a bundle run as `qemu-aarch64 -L /board PROGRAM` (x86_64: with /board's own loader), so a symbol that is
+# newer than the platform's libraries fails here as it would there.
+# Classic-builder syntax only (no RUN --mount, no heredoc), and no COPY, so it builds with any context.
+ARG BASE
+FROM ${BASE}
+LABEL coralforge=1
+
+# MIRROR is the Debian archive that /board comes from; empty means "the one the base itself is configured for".
+ARG MIRROR=
+ARG PLATFORM_SUITE=bookworm
+# Debian's name of the board's architecture: arm64 or amd64.
+ARG PLATFORM_ARCH=arm64
+
+ENV DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+
+# One emulator out of the package: qemu-user is a static build of forty of them (470 MB unpacked).
+# A static one is required: /board has only the board's libraries, and the base need not have qemu's.
+RUN mkdir -p /opt/coralforge && : > /opt/coralforge/emulator \
+ && if [ "$PLATFORM_ARCH" != "$(dpkg --print-architecture)" ]; then \
+      case "$PLATFORM_ARCH" in arm64) program=qemu-aarch64 ;; *) echo "no emulator for $PLATFORM_ARCH" >&2; exit 1 ;; esac; \
+      apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false update; \
+      cd /tmp && apt-get -o APT::Sandbox::User=root download qemu-user; \
+      dpkg-deb --fsys-tarfile qemu-user_*.deb | tar -x -C / "./usr/bin/$program"; \
+      "$program" --version | head -n 1 > /opt/coralforge/emulator; \
+      rm -f qemu-user_*.deb; apt-get clean; rm -rf /var/lib/apt/lists/*; \
+    fi
+
+# As in builder.Dockerfile: a private apt with its own state and an empty status file resolves the closure of another suite and
+# architecture; dpkg-deb -x runs no maintainer script, so nothing is emulated here. Links are made relative, else qemu -L would
+# follow them out of /board.
+RUN configured="$(apt-get update --print-uris | sed -n "/security/d; s|^'\(.*\)/dists/.*|\1|p" | sort -u)" \
+ && mirror="${MIRROR:-${configured%%$'\n'*}}" \
+ && echo "board suite $PLATFORM_SUITE from $mirror" && test -n "$mirror" \
+ && keyring="$(ls /usr/share/keyrings/debian-archive-keyring.* | head -n 1)" \
+ && apt=/tmp/apt-board root=/board \
+ && mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$root" && : > "$apt/status" \
+ && echo "deb [signed-by=$keyring] $mirror $PLATFORM_SUITE main" > "$apt/sources.list" \
+ && options=(-o APT::Architecture="$PLATFORM_ARCH" -o APT::Architectures::="$PLATFORM_ARCH" -o Dir::State="$apt" -o Dir::State::lists="$apt/lists" \
+      -o Dir::State::status="$apt/status" -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives" \
+      -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- \
+      -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false -o APT::Sandbox::User=root) \
+ && apt-get "${options[@]}" update \
+ && apt-get "${options[@]}" install -y --download-only --no-install-recommends libc6 libstdc++6 libgcc-s1 \
+ && for deb in "$apt"/archives/*.deb; do \
+      dpkg-deb -x "$deb" "$root"; dpkg-deb -W --showformat '${Package}=${Version}\n' "$deb"; \
+    done | sort > /opt/coralforge/packages \
+ && rm -rf "$apt" "$root/usr/share" "$root/var" \
+ && find "$root" -type l -lname '/*' -print | while read -r link; do \
+      ln -sfnr "$root$(readlink "$link")" "$link"; \
+    done
+
+# The same board with a PCI Edge TPU as far as libedgetpu's search goes: an entry in /sys/class/apex and a character device of that
+# name. It can be listed, not opened. Hard links, so it takes no room.
+RUN cp -al /board /board-apex \
+ && mkdir -p /board-apex/sys/class/apex/apex_0 /board-apex/dev && ln -s /dev/null /board-apex/dev/apex_0
+
+# What smoke reports say of the machine.
+RUN cd /opt/coralforge \
+ && case "$PLATFORM_ARCH" in arm64) arch=aarch64 ;; amd64) arch=x86_64 ;; esac \
+ && printf '{"arch": "%s", "suite": "%s", "emulator": "%s", "packages": {%s}}\n' "$arch" "$PLATFORM_SUITE" "$(cat emulator)" \
+      "$(sed -E 's/^([^=]*)=(.*)$/"\1": "\2"/' packages | paste -sd,)" > board.json \
+ && rm packages emulator && cat board.json
+
+WORKDIR /tmp

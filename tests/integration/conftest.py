@@ -1,0 +1,85 @@
+"""Integration tests do what a user does: run invoke in a checkout, with real containers and compilers.
+
+The cache is the user's own (CORALFORGE_CACHE, or ~/.cache/coralforge), so one build serves all tests and the
+next run too. A test that edits pipeline.yaml, or wants its own output folder, gets a copy of the project.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
+BUILD_TIMEOUT = 45 * 60.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and after how many seconds."""
+
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout of the project in which commands are run."""
+
+    root: Path
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """The user's environment, with this checkout's engine instead of the one that .venv points to."""
+        return {**os.environ, "PYTHONPATH": str(self.root / "src"), **changes}
+
+    def invoke(self, *args: str, timeout: float = BUILD_TIMEOUT, **environment: str) -> Ran:
+        """``invoke ARGS...`` to the end; ``timeout`` in seconds; ``environment`` adds variables."""
+        program = Path(sys.executable).parent / "invoke"
+        started = time.monotonic()
+        done = subprocess.run(
+            [program, *args],
+            cwd=self.root,
+            env=self.environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+def copy_project(destination: Path) -> Checkout:
+    """The project without what was built or installed in it."""
+    return Checkout(Path(shutil.copytree(ROOT, destination, ignore=NOT_COPIED, symlinks=True)))
+
+
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """One checkout for all tests that only read it."""
+    return copy_project(tmp_path_factory.mktemp("cli") / "coralforge")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Checkout:
+    """A checkout of the test's own, to be edited."""
+    return copy_project(tmp_path / "coralforge")
+
+
+@pytest.fixture(scope="session")
+def bundle(cli: Checkout) -> Path:
+    """The bundle of the README's command, built once."""
+    ran = cli.invoke("bundle", "--arch", "aarch64", "--variant", "simulated")
+    assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
+    [archive] = (cli.root / "dist").glob("*-aarch64-linux-gnu.tar.gz")
+    return archive

@@ -1,0 +1,106 @@
+"""The emulated board, made from Debian packages, and the smoke test in it; nothing has to be compiled for this."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from coralforge.bundle import assemble
+from coralforge.config.models import Arch, Platform
+from coralforge.consumer import File
+from coralforge.containers.docker import DockerRunner
+from coralforge.containers.image import board, ensure
+from coralforge.errors import CoralforgeError
+from coralforge.events import Recorder
+from coralforge.pack import pack
+from coralforge.smoke import run_smoke
+from tests.conftest import ROOT
+from tests.unit.bundle_maker import make_inputs
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.qemu,
+    # docker-py leaves the sockets of attached streams to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+# Stands in for the bundle's smoke.sh. The board's own loader is a program of the board's architecture.
+SMOKE = b"""#!/bin/sh
+set -eu
+version=$($CORALFORGE_RUN /board/lib/ld-linux-aarch64.so.1 --version | head -n 1)
+echo "$version"
+writable=true; touch /bundle/x 2>/dev/null || writable=false
+cat > "$CORALFORGE_REPORT" <<END
+{"ok": OK, "variant": "simulated", "simulated": true, "loader": "$version", "uid": $(id -u), "writable": $writable,
+ "network": "$(ls /sys/class/net | tr '\\n' ' ')", "apex": "$(ls /board-apex/sys/class/apex)",
+ "steps": [{"name": "lstpu", "ok": OK}]}
+END
+exit STATUS
+"""
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[DockerRunner]:
+    runner = DockerRunner()
+    yield runner
+    runner.client.close()
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect the sockets within the test, where the filter above holds."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def image(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> str:
+    wanted = board(ROOT / "docker", Platform(), Arch.AARCH64)
+    return ensure(runner.client, wanted, ROOT / "docker", tmp_path_factory.mktemp("image"), Recorder())
+
+
+def make_archive(tmp_path: Path, passes: bool) -> Path:
+    script = SMOKE.replace(b"OK", b"true" if passes else b"false").replace(b"STATUS", b"0" if passes else b"1")
+    inputs = make_inputs(tmp_path / "inputs")
+    folder = tmp_path / "coralforge-2.14.1-aarch64-linux-gnu"
+    folder.mkdir()
+    assemble(replace(inputs, templates={PurePosixPath("smoke.sh"): File(script, True)}), folder)
+    pack(folder, tmp_path / "b.tar.gz")
+    return tmp_path / "b.tar.gz"
+
+
+def test_programs_of_the_board_run_and_can_change_nothing(runner: DockerRunner, image: str, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, passes=True)
+    result = run_smoke(archive, runner, image, tmp_path / "work", tmp_path / "report.json", Recorder())
+    data = json.loads((tmp_path / "report.json").read_text())
+    assert result.steps == ("lstpu",)
+    assert "2.36" in data["loader"]
+    assert data["board"]["suite"] == "bookworm"
+    assert data["board"]["emulator"].startswith("qemu-aarch64")
+    assert (data["writable"], data["network"].split(), data["apex"]) == (False, ["lo"], "apex_0")
+    assert data["uid"] != 0
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_failing_step_fails_the_smoke_test(runner: DockerRunner, image: str, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, passes=False)
+    with pytest.raises(CoralforgeError) as caught:
+        run_smoke(archive, runner, image, tmp_path / "work", tmp_path / "report.json", Recorder())
+    assert caught.value.reason == "smoke-failed"
+    assert "step lstpu" in caught.value.brief
+    assert json.loads((tmp_path / "report.json").read_text())["ok"] is False
+
+
+def test_a_bundle_for_another_architecture_is_refused(runner: DockerRunner, image: str, tmp_path: Path) -> None:
+    inputs = replace(make_inputs(tmp_path / "inputs"), arch=Arch.X86_64)
+    folder = tmp_path / "coralforge-2.14.1-x86_64-linux-gnu"
+    folder.mkdir()
+    assemble(inputs, folder)
+    pack(folder, tmp_path / "b.tar.gz")
+    with pytest.raises(CoralforgeError, match="the bundle is for x86_64"):
+        run_smoke(tmp_path / "b.tar.gz", runner, image, tmp_path / "work", tmp_path / "r.json", Recorder())

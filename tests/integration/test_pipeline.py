@@ -1,0 +1,266 @@
+"""The main job, as a user runs it, from pinned sources to a bundle that proves itself on an emulated board."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from coralforge.elf import check_tree, policy_for
+from coralforge.manifest import read_manifest, verify
+from coralforge.settings import Options, Project, resolve
+from tests.integration.conftest import Checkout
+
+pytestmark = pytest.mark.docker
+SIMULATED = ("--arch", "aarch64", "--variant", "simulated")
+NAME = "coralforge-2.14.1-aarch64-linux-gnu"
+
+
+@pytest.fixture(scope="module")
+def unpacked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle, unpacked where nothing of the build knows of."""
+    folder = tmp_path_factory.mktemp("moved to") / "another place"
+    folder.mkdir()
+    with tarfile.open(bundle) as tar:
+        names = {member.name.split("/")[0] for member in tar}
+        assert names == {NAME}
+        tar.extractall(folder, filter="data")
+    return folder / NAME
+
+
+def test_the_bundle_has_what_it_promises(unpacked: Path) -> None:
+    for name in (
+        "bin/lstpu",
+        "bin/model",
+        "bin/benchmark",
+        "lib/libtensorflowlite.so",
+        "lib/libtensorflowlite_c.so",
+        "lib/libflatbuffers.a",
+        "lib/libusb-1.0.so.0",
+        "lib/libedgetpu.so.1",
+        "lib/simulated/libedgetpu.so.1.0",
+        "include/edgetpu_c.h",
+        "include/edgetpu.h",
+        "include/tensorflow/lite/interpreter.h",
+        "include/flatbuffers/flatbuffers.h",
+        "lib/cmake/Coral/CoralConfig.cmake",
+        "lib/pkgconfig/coral.pc",
+        "share/models/model.tflite",
+        "share/licenses/tensorflow/LICENSE",
+        "smoke.sh",
+        "MANIFEST.json",
+    ):
+        assert (unpacked / name).is_file(), name
+    assert list((unpacked / "share/udev").glob("*.rules"))
+    assert (unpacked / "lib/libedgetpu.so.1").readlink() == Path("simulated/libedgetpu.so.1")
+
+
+def test_the_manifest_is_true_and_honest(unpacked: Path) -> None:
+    assert verify(unpacked) == []
+    manifest = read_manifest(unpacked)
+    assert manifest.simulated
+    assert any("SIMULATED" in text for text in manifest.not_verified)
+    assert manifest.tensorflow_commit == "99d80a9e254c9df7940b2902b14d15914dbbbcd9"
+    assert {part.name for part in manifest.sources} >= {"tensorflow", "flatbuffers", "libusb", "ruy"}
+    assert "libedgetpu" not in {part.name for part in manifest.sources}
+    assert manifest.unpinned == []
+
+
+def test_the_gate_accepts_the_bundle_and_refuses_it_for_a_lower_floor(unpacked: Path, cli: Checkout) -> None:
+    settings = resolve(Project(cli.root), Options())
+    commit = settings.release.tensorflow_commit
+    assert check_tree(unpacked, policy_for(settings.arch, settings.platform, commit)) == []
+    older = settings.platform.model_copy(update={"glibcxx": "3.4.18"})
+    found = check_tree(unpacked, policy_for(settings.arch, older, commit))
+    assert any("GLIBCXX" in violation.detail for violation in found)
+
+
+def test_nothing_happens_when_nothing_changed_and_it_takes_no_time(bundle: Path, cli: Checkout) -> None:
+    before = bundle.stat().st_mtime_ns
+    runs = [cli.invoke("build", *SIMULATED) for _ in range(3)]
+    assert all(ran.status == 0 for ran in runs)
+    assert min(ran.seconds for ran in runs) < 1.0
+    assert "time:" not in runs[0].stdout
+    assert cli.invoke("bundle", *SIMULATED).status == 0
+    assert bundle.stat().st_mtime_ns == before
+
+
+def test_listing_the_tasks_takes_no_time(cli: Checkout) -> None:
+    runs = [cli.invoke("--list") for _ in range(3)]
+    for verb in ("doctor", "fetch", "image", "build", "template", "bundle", "smoke", "clean", "shell"):
+        assert verb in runs[0].stdout
+    assert min(ran.seconds for ran in runs) < 0.6
+
+
+def test_the_same_bytes_from_another_folder_umask_time_zone_and_cache(
+    bundle: Path, project: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything but Bazel's own work is done again; that Bazel repeats itself is measured in docs/performance.md."""
+    settings = resolve(Project(project.root), Options(variants=("simulated",)))
+    cache = tmp_path / "cache"
+    for name in ("downloads", "trees", "bazel", "last"):
+        (cache / name).parent.mkdir(exist_ok=True)
+        (cache / name).symlink_to(settings.cache.root / name)
+    artifacts = cache / "artifacts"
+    artifacts.mkdir()
+    for kept in settings.cache.artifacts.glob("libraries-*"):
+        (artifacts / kept.name).symlink_to(kept)
+    invoke = Path(sys.executable).parent / "invoke"
+    command = f"umask 077; TZ=Asia/Kathmandu LC_ALL=C exec {invoke} bundle {' '.join(SIMULATED)}"
+    environment = project.environment(CORALFORGE_CACHE=str(cache), HOME=str(tmp_path))
+    subprocess.run(["bash", "-c", command], cwd=project.root, env=environment, check=True, timeout=600)
+    again = project.root / "dist" / bundle.name
+    assert again.read_bytes() == bundle.read_bytes()
+
+
+def test_smoke_runs_on_the_emulated_board_and_says_simulated(bundle: Path, cli: Checkout, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    ran = cli.invoke("smoke", "--bundle", str(bundle), "--report", str(report))
+    assert ran.status == 0, ran.stderr
+    assert "SIMULATED" in ran.stdout
+    data = json.loads(report.read_text())
+    assert data["ok"] and data["emulated"] and data["simulated"]
+    assert data["variant"] == "simulated"
+    assert data["top1_index"] == data["expected_index"]
+    assert {step["name"] for step in data["steps"]} >= {"lstpu", "benchmark", "classify"}
+
+
+def test_smoke_refuses_a_bundle_that_was_changed(bundle: Path, cli: Checkout, tmp_path: Path) -> None:
+    changed = tmp_path / bundle.name
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    changed.write_bytes(data)
+    shutil.copy(f"{bundle}.sha256", tmp_path)
+    ran = cli.invoke("smoke", "--bundle", str(changed))
+    assert ran.status == 2
+    assert "bundle-digest" in ran.stderr
+
+
+def test_a_changed_template_does_not_rebuild_the_libraries(bundle: Path, project: Checkout) -> None:
+    source = project.root / "templates/consumer/lstpu.cpp"
+    source.write_text(source.read_text() + "// changed\n")
+    ran = project.invoke("bundle", *SIMULATED, "--dry-run", "--explain")
+    assert "skip  libraries: up to date" in ran.stdout
+    assert "run   programs: changed: templates/consumer" in ran.stdout
+
+
+def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
+    bundle: Path, project: Checkout, tmp_path: Path
+) -> None:
+    settings = resolve(Project(project.root), Options(variants=("simulated",)))
+    (tree,) = settings.cache.trees.glob("fxdiv-*")
+    checkout = tmp_path / "fxdiv"
+    shutil.copytree(tree, checkout)
+    (checkout / "NEW").write_text("")
+    ran = project.invoke("bundle", *SIMULATED, "--source", f"fxdiv={checkout}")
+    assert ran.status == 0, ran.stderr
+    with tarfile.open(project.root / "dist" / bundle.name) as tar:
+        tar.extractall(tmp_path / "out", filter="data")
+    assert read_manifest(tmp_path / "out" / NAME).unpinned == ["fxdiv"]
+    explained = project.invoke("build", *SIMULATED, "--dry-run", "--explain")
+    assert "sources changed: fxdiv" in explained.stdout or "up to date" in explained.stdout
+
+
+def test_ctrl_c_stops_cleanly_and_leaves_nothing(bundle: Path, project: Checkout, tmp_path: Path) -> None:
+    """In the middle of the Bazel build, in a Bazel cache of its own: exit code 130, no container, no artifact."""
+    settings = resolve(Project(project.root), Options())
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("downloads", "trees"):
+        (cache / name).symlink_to(settings.cache.root / name)
+    invoke = Path(sys.executable).parent / "invoke"
+    process = subprocess.Popen(
+        [invoke, "build", *SIMULATED],
+        cwd=project.root,
+        env=project.environment(CORALFORGE_CACHE=str(cache)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = cache / "logs"
+    deadline = time.monotonic() + 120
+    while not any(path.stat().st_size for path in log.glob("libraries-*.log")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "cancelled" in shown
+    assert "Traceback" not in shown
+    containers = subprocess.run(
+        ["docker", "ps", "-aq", "--filter", f"label=coralforge.pid={process.pid}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert containers.stdout == ""
+    assert not list((cache / "artifacts").glob("*")) if (cache / "artifacts").exists() else True
+    assert list((cache / "tmp").iterdir()) == []
+
+
+def test_no_engine_is_one_error_with_a_remedy(project: Checkout, tmp_path: Path) -> None:
+    ran = project.invoke("image", DOCKER_HOST="unix:///nonexistent.sock", CORALFORGE_CACHE=str(tmp_path))
+    assert ran.status == 3
+    assert "docker-unreachable" in ran.stderr
+    assert "what to do:" in ran.stderr
+
+
+def test_the_consumer_project_builds_against_a_moved_bundle(unpacked: Path, cli: Checkout, tmp_path: Path) -> None:
+    """find_package(Coral), as a stranger uses it: bundle somewhere, project somewhere else, the toolchain file."""
+    from coralforge.containers import image as images
+    from coralforge.containers.docker import DockerRunner
+    from coralforge.containers.model import ContainerSpec, Mount
+
+    app = tmp_path / "my app"
+    assert cli.invoke("template", "--dest", str(app), "--name", "my-app").status == 0
+    settings = resolve(Project(cli.root), Options())
+    builder = images.builder(settings.project.docker, settings.platform)
+    script = (
+        "cmake -G Ninja -S '/home/me/my app' -B /tmp/b -DCMAKE_BUILD_TYPE=Release "
+        "-DCMAKE_TOOLCHAIN_FILE='/home/me/my app/toolchains/aarch64-linux-gnu.cmake' "
+        "-DCORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu "
+        "-DCMAKE_PREFIX_PATH=/opt/coral && cmake --build /tmp/b && llvm-readelf -d /tmp/b/model"
+    )
+    got: list[str] = []
+    for path in (tmp_path, app):
+        path.chmod(0o755)
+    spec = ContainerSpec(
+        "test", builder.tag, ("sh", "-c", script), (Mount(app, "/home/me/my app"), Mount(unpacked, "/opt/coral"))
+    )
+    finished = DockerRunner().run(spec, got.append)
+    assert finished.status == 0, "\n".join(got[-30:])
+    assert any("libedgetpu.so.1" in line for line in got)
+    assert any("libtensorflowlite.so" in line for line in got)
+
+
+def test_the_real_libedgetpu_lists_a_pci_device(
+    libedgetpu_source: tuple[str, ...], project: Checkout, tmp_path: Path
+) -> None:
+    """Both variants from the pinned source, and the real lstpu on a board with a (fake) PCI device node."""
+    from coralforge.containers import image as images
+    from coralforge.containers.docker import DockerRunner
+    from coralforge.containers.model import ContainerSpec, Mount
+
+    options = ("--arch", "aarch64", "--variant", "throttled", "--variant", "direct", *libedgetpu_source)
+    ran = project.invoke("bundle", *options)
+    assert ran.status == 0, ran.stderr[-4000:]
+    archive = project.root / "dist" / f"{NAME}.tar.gz"
+    smoke = project.invoke("smoke", "--bundle", str(archive))
+    assert smoke.status == 0, smoke.stderr[-4000:]
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    settings = resolve(Project(project.root), Options())
+    board = images.board(settings.project.docker, settings.platform, settings.arch)
+    for variant in ("throttled", "direct"):
+        got: list[str] = []
+        command = f"LD_LIBRARY_PATH= qemu-aarch64 -L /board-apex -E LD_LIBRARY_PATH=/b/lib/{variant} /b/bin/lstpu"
+        tmp_path.chmod(0o755)
+        spec = ContainerSpec("test", board.tag, ("sh", "-c", command), (Mount(tmp_path / NAME, "/b"),))
+        assert DockerRunner().run(spec, got.append).status == 0
+        assert any("PCI" in line and "/dev/apex_0" in line for line in got), got

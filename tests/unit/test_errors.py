@@ -1,0 +1,48 @@
+"""docs/errors.md names every exit code and every reason, and nothing that does not exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coralforge.errors import CoralforgeError, ExitCode
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTED = (ROOT / "docs" / "errors.md").read_text()
+ROWS = [line.split("|")[1] for line in DOCUMENTED.splitlines() if line.startswith("| `")]
+REASONS = {reason for row in ROWS for reason in re.findall(r"`([a-z-]+)`", row)}
+SOURCES = [path.read_text() for path in sorted((ROOT / "src").rglob("*.py"))]
+
+
+def reasons_in(source: str) -> Iterator[str]:
+    """The texts given as ``reason=`` in a module."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg == "reason":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.value
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_every_exit_code_is_documented(code: ExitCode) -> None:
+    assert f"\n| {int(code)} | " in DOCUMENTED
+
+
+def test_every_reason_is_documented() -> None:
+    used = {reason for source in SOURCES for reason in reasons_in(source) if not reason.startswith("-")}
+    assert used - REASONS == set()
+
+
+def test_every_documented_reason_exists() -> None:
+    text = "".join(SOURCES)
+    named = {reason for reason in REASONS if f'"{reason}"' in text or f"[{reason}, " in text}
+    assert REASONS - named == {"arch-unknown", "release-unknown", "variant-unknown", "source-unknown"}
+
+
+def test_a_message_says_what_is_wrong_the_details_and_the_remedy() -> None:
+    error = CoralforgeError("a: b", reason="gate", code=ExitCode.GATE, details="one\ntwo", remedy="do this")
+    assert str(error) == "a: b\n  one\n  two\n  what to do: do this"

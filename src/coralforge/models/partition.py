@@ -1,0 +1,143 @@
+"""Decides which operations of a plain model the Edge TPU would run, and why the others stay on the CPU. Pure.
+
+Google's compiler, without --enable_multiple_subgraphs, maps one part of the graph: operations before the first that
+it cannot map run on the CPU, and from there on everything that depends on such a one does too. So each operation is
+*pre*, *tpu* or *post*; one that depends on a post operation is post, which keeps the part in the middle convex: it
+can run as a single step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from coralforge.models.graph import CUSTOM, Graph, Operation
+from coralforge.models.ops import RULES, Status, newest_versions
+
+
+class Side(Enum):
+    """Where an operation runs: on the CPU before the TPU, on the TPU, or on the CPU after it."""
+
+    PRE = "pre"
+    TPU = "tpu"
+    POST = "post"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one operation. ``why`` is for people, and empty for what is mapped without a doubt."""
+
+    operation: Operation
+    status: Status
+    side: Side
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """All decisions, in the order of the graph's operations."""
+
+    decisions: tuple[Decision, ...]
+
+    def on(self, *sides: Side) -> tuple[Operation, ...]:
+        """The operations that run there, in their order."""
+        return tuple(decision.operation for decision in self.decisions if decision.side in sides)
+
+    @property
+    def mapped(self) -> int:
+        """How many operations run on the Edge TPU."""
+        return len(self.on(Side.TPU))
+
+    @property
+    def fraction(self) -> float:
+        """The part of the operations that runs on the Edge TPU, 0 to 1."""
+        return self.mapped / len(self.decisions) if self.decisions else 0.0
+
+
+def partition(graph: Graph) -> Partition:
+    """Label every operation of a plain model."""
+    users, producers = graph.users(), graph.producers()
+    decisions: list[Decision] = []
+    for operation in graph.operations:
+        before = {decisions[producers[index]].side for index in operation.inputs if index in producers}
+        status, why = _suitable(graph, operation, users)
+        side = Side.TPU if status is Status.MAPPED else Side.POST if before & {Side.TPU, Side.POST} else Side.PRE
+        if status is Status.MAPPED and Side.POST in before:
+            status, side = Status.SECOND_SUBGRAPH, Side.POST
+            why = "it depends on an operation that runs on the CPU after the Edge TPU"
+        decisions.append(Decision(operation, status, side, why))
+    return Partition(tuple(decisions))
+
+
+def too_new(graph: Graph) -> list[Operation]:
+    """Operations in a version that Google's compiler cannot read: it then rejects the whole model."""
+    newest = newest_versions()
+    return [op for op in graph.operations if op.name != CUSTOM and op.version > newest.get(op.name, 0)]
+
+
+def _suitable(graph: Graph, operation: Operation, users: Mapping[int, tuple[int, ...]]) -> tuple[Status, str]:
+    """Whether the Edge TPU could run the operation, were it alone."""
+    newest = newest_versions().get(operation.name, 0)
+    rule = RULES.get(operation.name)
+    if why := _data_type(graph, operation):
+        return Status.DATA_TYPE, why
+    if rule is None:
+        return Status.UNSUPPORTED, "the Edge TPU has no such operation"
+    if operation.version > newest:
+        return Status.VERSION, f"version {operation.version}; the compiler reads versions up to {newest}"
+    if not operation.outputs or -1 in operation.inputs[: rule.needs] or len(operation.inputs) < rule.needs:
+        return Status.UNSPECIFIED, "it lacks inputs or outputs"
+    for position in rule.constants:
+        index = operation.inputs[position] if position < len(operation.inputs) else -1
+        if index != -1 and not graph.tensors[index].constant:
+            return Status.NOT_CONSTANT, f"its input {position} ({graph.tensors[index].name}) is not a constant"
+    if why := _rank(graph, operation):
+        return Status.RANK, why
+    if why := _shape(graph, operation, users):
+        return Status.UNSPECIFIED, why
+    for limit in rule.limits:
+        if why := limit(graph, operation) or "":
+            return Status.UNSPECIFIED, why
+    return Status.MAPPED, ""
+
+
+def _data_type(graph: Graph, operation: Operation) -> str:
+    for index in _activations(graph, operation):
+        tensor = graph.tensors[index]
+        if not tensor.quantized:
+            kind = tensor.kind if tensor.kind not in ("INT8", "UINT8") else f"{tensor.kind} without a scale"
+            return f"{tensor.name} is {kind}"
+    for index in operation.inputs:
+        if index != -1 and graph.tensors[index].constant and graph.tensors[index].floating:
+            return f"{graph.tensors[index].name} is {graph.tensors[index].kind}"
+    return ""
+
+
+def _rank(graph: Graph, operation: Operation) -> str:
+    for index in _activations(graph, operation):
+        tensor = graph.tensors[index]
+        if math.prod(tensor.shape[:-3]) != 1:
+            return f"{tensor.name} is {'x'.join(map(str, tensor.shape))}"
+    return ""
+
+
+def _shape(graph: Graph, operation: Operation, users: Mapping[int, tuple[int, ...]]) -> str:
+    """What has to hold for any operation: static tensors, some input that is not constant, state of its own."""
+    tensors = [graph.tensors[index] for index in (*operation.inputs, *operation.outputs) if index != -1]
+    for tensor in tensors:
+        if not tensor.static:
+            return f"the size of {tensor.name} is only known at run time"
+        if tensor.variable and len(users.get(tensor.index, ())) > 1:
+            return f"its state {tensor.name} is shared with another operation"
+    if not any(not graph.tensors[index].constant for index in operation.inputs if index != -1):
+        return "all its inputs are constants"
+    return ""
+
+
+def _activations(graph: Graph, operation: Operation) -> list[int]:
+    """Inputs and outputs that are computed: neither constants nor state."""
+    inputs = [index for index in operation.inputs if index != -1]
+    computed = [i for i in inputs if not (graph.tensors[i].constant or graph.tensors[i].variable)]
+    return computed + list(operation.outputs)

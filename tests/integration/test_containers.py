@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")
-def runner(bundle: Path) -> DockerRunner:
+def runner(bundle: Path) -> Iterator[DockerRunner]:
     """Depends on the bundle, so that the base image is there."""
-    return DockerRunner()
+    runner = DockerRunner()
+    yield runner
+    runner.client.close()
 
 
 def shell(runner: DockerRunner, script: str, **options: object) -> tuple[Finished, list[str]]:
@@ -29,9 +32,9 @@ def shell(runner: DockerRunner, script: str, **options: object) -> tuple[Finishe
 
 
 def test_output_and_status_come_back(runner: DockerRunner) -> None:
-    finished, got = shell(runner, "echo out; echo err >&2; printf end; exit 7")
+    finished, got = shell(runner, "echo err >&2; sleep 0.2; echo out; printf end; exit 7")
     assert finished.status == 7
-    assert sorted(got) == ["end", "err", "out"]
+    assert got == ["err", "out", "end"]
 
 
 def test_containers_have_no_network_no_root_no_capabilities(runner: DockerRunner) -> None:
@@ -95,10 +98,11 @@ def test_containers_of_dead_processes_are_reaped(runner: DockerRunner) -> None:
         ["sleep", "600"],
         name="coralforge-test-stray",
         labels={"coralforge": "1", "coralforge.pid": str(ended.pid)},
+        network_mode="none",
         detach=True,
     )
     try:
-        DockerRunner()
+        DockerRunner(runner.client)
         left = runner.client.containers.list(all=True, filters={"name": "coralforge-test-stray"})
         assert left == []
     finally:

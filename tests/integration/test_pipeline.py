@@ -9,18 +9,31 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from coralforge.containers import image as images
+from coralforge.containers.docker import DockerRunner
+from coralforge.containers.model import ContainerSpec, Mount
 from coralforge.elf import check_tree, policy_for
 from coralforge.manifest import read_manifest, verify
 from coralforge.settings import Options, Project, resolve
+from coralforge.trees import survey_sources, trees
 from tests.integration.conftest import Checkout
 
 pytestmark = pytest.mark.docker
 SIMULATED = ("--arch", "aarch64", "--variant", "simulated")
 NAME = "coralforge-2.14.1-aarch64-linux-gnu"
+
+
+@pytest.fixture
+def runner() -> Iterator[DockerRunner]:
+    """The real thing, closed at the end."""
+    runner = DockerRunner()
+    yield runner
+    runner.client.close()
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +142,7 @@ def test_smoke_runs_on_the_emulated_board_and_says_simulated(bundle: Path, cli: 
     assert data["ok"] and data["emulated"] and data["simulated"]
     assert data["variant"] == "simulated"
     assert data["top1_index"] == data["expected_index"]
-    assert {step["name"] for step in data["steps"]} >= {"lstpu", "benchmark", "classify"}
+    assert {step["name"] for step in data["steps"]} >= {"lstpu", "benchmark", "model", "label"}
 
 
 def test_smoke_refuses_a_bundle_that_was_changed(bundle: Path, cli: Checkout, tmp_path: Path) -> None:
@@ -155,7 +168,7 @@ def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
     bundle: Path, project: Checkout, tmp_path: Path
 ) -> None:
     settings = resolve(Project(project.root), Options(variants=("simulated",)))
-    (tree,) = settings.cache.trees.glob("fxdiv-*")
+    tree = trees(settings, survey_sources(settings))["fxdiv"].path
     checkout = tmp_path / "fxdiv"
     shutil.copytree(tree, checkout)
     (checkout / "NEW").write_text("")
@@ -211,12 +224,10 @@ def test_no_engine_is_one_error_with_a_remedy(project: Checkout, tmp_path: Path)
     assert "what to do:" in ran.stderr
 
 
-def test_the_consumer_project_builds_against_a_moved_bundle(unpacked: Path, cli: Checkout, tmp_path: Path) -> None:
+def test_the_consumer_project_builds_against_a_moved_bundle(
+    unpacked: Path, cli: Checkout, runner: DockerRunner, tmp_path: Path
+) -> None:
     """find_package(Coral), as a stranger uses it: bundle somewhere, project somewhere else, the toolchain file."""
-    from coralforge.containers import image as images
-    from coralforge.containers.docker import DockerRunner
-    from coralforge.containers.model import ContainerSpec, Mount
-
     app = tmp_path / "my app"
     assert cli.invoke("template", "--dest", str(app), "--name", "my-app").status == 0
     settings = resolve(Project(cli.root), Options())
@@ -225,7 +236,7 @@ def test_the_consumer_project_builds_against_a_moved_bundle(unpacked: Path, cli:
         "cmake -G Ninja -S '/home/me/my app' -B /tmp/b -DCMAKE_BUILD_TYPE=Release "
         "-DCMAKE_TOOLCHAIN_FILE='/home/me/my app/toolchains/aarch64-linux-gnu.cmake' "
         "-DCORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu "
-        "-DCMAKE_PREFIX_PATH=/opt/coral && cmake --build /tmp/b && llvm-readelf -d /tmp/b/model"
+        "-DCMAKE_PREFIX_PATH=/opt/coral && cmake --build /tmp/b && llvm-readelf -d /tmp/b/bin/model"
     )
     got: list[str] = []
     for path in (tmp_path, app):
@@ -233,20 +244,16 @@ def test_the_consumer_project_builds_against_a_moved_bundle(unpacked: Path, cli:
     spec = ContainerSpec(
         "test", builder.tag, ("sh", "-c", script), (Mount(app, "/home/me/my app"), Mount(unpacked, "/opt/coral"))
     )
-    finished = DockerRunner().run(spec, got.append)
+    finished = runner.run(spec, got.append)
     assert finished.status == 0, "\n".join(got[-30:])
     assert any("libedgetpu.so.1" in line for line in got)
     assert any("libtensorflowlite.so" in line for line in got)
 
 
 def test_the_real_libedgetpu_lists_a_pci_device(
-    libedgetpu_source: tuple[str, ...], project: Checkout, tmp_path: Path
+    libedgetpu_source: tuple[str, ...], project: Checkout, runner: DockerRunner, tmp_path: Path
 ) -> None:
     """Both variants from the pinned source, and the real lstpu on a board with a (fake) PCI device node."""
-    from coralforge.containers import image as images
-    from coralforge.containers.docker import DockerRunner
-    from coralforge.containers.model import ContainerSpec, Mount
-
     options = ("--arch", "aarch64", "--variant", "throttled", "--variant", "direct", *libedgetpu_source)
     ran = project.invoke("bundle", *options)
     assert ran.status == 0, ran.stderr[-4000:]
@@ -262,5 +269,5 @@ def test_the_real_libedgetpu_lists_a_pci_device(
         command = f"LD_LIBRARY_PATH= qemu-aarch64 -L /board-apex -E LD_LIBRARY_PATH=/b/lib/{variant} /b/bin/lstpu"
         tmp_path.chmod(0o755)
         spec = ContainerSpec("test", board.tag, ("sh", "-c", command), (Mount(tmp_path / NAME, "/b"),))
-        assert DockerRunner().run(spec, got.append).status == 0
+        assert runner.run(spec, got.append).status == 0
         assert any("PCI" in line and "/dev/apex_0" in line for line in got), got

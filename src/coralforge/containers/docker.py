@@ -73,9 +73,10 @@ class DockerRunner:
         try:
             container = self._create(spec)
             stream = container.attach(stdout=True, stderr=True, stream=True, logs=True)
-            container.start()
-            for line in lines(stream):
-                on_line(line)
+            with contextlib.closing(stream):
+                container.start()
+                for line in lines(stream):
+                    on_line(line)
             status, out_of_memory = self._outcome(container)
         except (DockerException, RequestException, OSError) as error:
             raise _lost(spec, error) from error

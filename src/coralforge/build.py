@@ -14,7 +14,7 @@ from coralforge import fingerprint
 from coralforge.containers.image import Image
 from coralforge.containers.model import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, build_error
-from coralforge.events import Output, Progress, Sink
+from coralforge.events import Note, Output, Progress, Sink
 from coralforge.settings import Settings
 from coralforge.sources.model import Tree
 from coralforge.store import no_space
@@ -146,7 +146,12 @@ def build_libraries(shop: Workshop, trees: dict[str, Tree], key: str, staging: P
         Mount(cache, "/cache", writable=True),
         Mount(out, "/out", writable=True),
     ]
-    run_container(shop, container(shop, "libraries", ("python3", "/scripts/build-sdk"), mounts), key)
+    remote = shop.settings.pipeline.remote
+    network = bool(remote.cache or remote.executor)
+    if network:
+        shop.sink.emit(Note("remote cache or executor: this build's container has a network", "warning"))
+    spec = container(shop, "libraries", ("python3", "/scripts/build-sdk"), mounts)
+    run_container(shop, replace(spec, network=network), key)
     _require(out, ["lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "toolchain.json"])
     return out
 

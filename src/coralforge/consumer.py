@@ -125,7 +125,11 @@ def write_project(files: Files, destination: Path, force: bool = False) -> None:
             if file.executable:
                 path.chmod(path.stat().st_mode | 0o111)
     except OSError as error:
-        raise user_error(f"{destination} cannot be written: {error.strerror}", reason="template-folder") from error
+        raise user_error(
+            f"{destination} cannot be written: {error.strerror}",
+            reason="template-folder",
+            remedy="choose a folder of yours with --dest",
+        ) from error
 
 
 def _differs(path: Path, file: File) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import docker
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import BASE
 from coralforge.containers.model import ContainerSpec, Finished, Mount
@@ -107,3 +111,55 @@ def test_containers_of_dead_processes_are_reaped(runner: DockerRunner) -> None:
         assert left == []
     finally:
         subprocess.run(["docker", "rm", "-f", stray.id], capture_output=True, check=False)
+
+
+class Relay(threading.Thread):
+    """Stands between client and engine; ``cut`` ends every connection, as an engine that dies does."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(daemon=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.open: list[socket.socket] = []
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                engine = socket.socket(socket.AF_UNIX)
+                engine.connect("/var/run/docker.sock")
+                self.open += [client, engine]
+                for pair in ((client, engine), (engine, client)):
+                    threading.Thread(target=self.copy, args=pair, daemon=True).start()
+
+    def copy(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for end in (self.listener, *self.open):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def test_an_engine_that_dies_in_the_middle_is_no_success(runner: DockerRunner, tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    relay = Relay(path)
+    relay.start()
+    client = docker.DockerClient(f"unix://{path}")
+
+    def cut(line: str) -> None:
+        relay.cut()
+
+    with pytest.raises(CoralforgeError) as caught:
+        DockerRunner(client).run(ContainerSpec("test", BASE, ("sh", "-c", "echo up; sleep 600")), cut)
+    assert caught.value.reason == "docker-lost"
+    client.close()
+    left = runner.client.containers.list(filters={"label": f"coralforge.pid={os.getpid()}"})
+    assert len(left) == 1  # nobody could remove it; the next process will
+    left[0].remove(force=True)

@@ -85,6 +85,8 @@ def _describe(document: Document, model: type[BaseModel], item: Any) -> str:
     text = item["msg"].removeprefix("Value error, ")
     shown = item["input"] if isinstance(item["input"], (str, int, float, bool)) else None
     found = f" (found {shown!r})" if shown is not None else ""
+    if item["type"] == "string_type" and shown is not None:
+        found += "; put it in quotes"
     return f"{where}: {name}: {text}{found}"
 
 

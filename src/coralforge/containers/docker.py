@@ -102,7 +102,7 @@ class DockerRunner:
                 name=f"coralforge-{spec.name}-{uuid.uuid4().hex[:8]}",
                 labels={LABEL: "1", PID_LABEL: str(os.getpid())},
                 user=f"{uid}:{gid}",
-                network_mode="none",
+                network_mode="bridge" if spec.network else "none",
                 read_only=True,
                 tmpfs={"/tmp": "exec,mode=1777"},
                 cap_drop=["ALL"],

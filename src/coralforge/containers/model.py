@@ -19,7 +19,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """One command in a fresh container: no network, non-root, read-only root, no capabilities.
+    """One command in a fresh container: non-root, no network unless asked for, read-only root, no capabilities.
 
     ``memory_bytes`` and ``cpus`` limit it; ``name`` is what messages call it (``sdk``, ``smoke``).
     """
@@ -33,6 +33,8 @@ class ContainerSpec:
     cpus: int | None = None
     memory_bytes: int | None = None
     pids: int = 4096
+    network: bool = False
+    """Only where pipeline.yaml names a remote cache or executor."""
 
 
 @dataclass(frozen=True)

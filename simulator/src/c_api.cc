@@ -1,4 +1,5 @@
 // The C interface, and the two functions by which TFLite's own tools load a delegate from a library.
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -63,6 +64,13 @@ void edgetpu_free_devices(struct edgetpu_device* dev) { std::free(dev); }
 
 TfLiteDelegate* edgetpu_create_delegate(enum edgetpu_device_type type, const char* name,
                                         const struct edgetpu_option* options, size_t num_options) {
+  if (num_options > 0 && (name == nullptr || options == nullptr)) {
+    // The real library ends the process here.
+    std::fputs(
+        "SIMULATED Edge TPU: edgetpu_create_delegate() wants a device's path where there are options\n",
+        stderr);
+    return nullptr;
+  }
   EdgeTpuManager::DeviceOptions device_options;
   for (size_t i = 0; i < num_options; ++i) device_options.insert({options[i].name, options[i].value});
   return coralforge::CreateDelegate(EdgeTpuManager::GetSingleton()->OpenDevice(

@@ -1,64 +1,127 @@
-// The handler of "edgetpu-custom-op" nodes. It refuses all of them, and says why: what the Edge TPU compiler
-// makes is machine code for the chip, and there is no chip here.
-#include <algorithm>
-#include <cstring>
+// The handler of "edgetpu-custom-op" nodes, for a program that puts it into its resolver and for the
+// delegate.
+#include "custom_op.h"
+
+#include <memory>
+#include <string>
 
 #include "edgetpu.h"
+#include "program.h"
 
+namespace coralforge {
 namespace {
 
-// What the node carries; kept from Init, which sees the payload, to Prepare, which may report errors.
-enum class Payload { kHardware, kUnknown };
+using edgetpu::EdgeTpuContext;
 
-const Payload kPayloads[] = {Payload::kHardware, Payload::kUnknown};
+// What belongs to a node.
+struct Operation {
+  Operation(const char* payload, size_t size) : program(payload, size) {}
 
-// The compiled package is a flatbuffer with the identifier DWN1, inside a flexbuffer.
-Payload Classify(const char* data, size_t length) {
-  static const char kMark[] = {'D', 'W', 'N', '1'};
-  if (data == nullptr) return Payload::kUnknown;
-  const char* end = data + length;
-  return std::search(data, end, std::begin(kMark), std::end(kMark)) == end ? Payload::kUnknown
-                                                                           : Payload::kHardware;
+  Program program;
+  // Index of the mark, a variable tensor of one byte among the application's: Run() sets it, and when the
+  // application resets its interpreter's variables, the mark goes too. Nothing else tells an operator that
+  // its state is to be forgotten. -1: the program has no state.
+  int mark = -1;
+  bool bound = false;
+  DeviceRecord device;
+};
+
+TfLiteStatus Fail(TfLiteContext* context, const char* what, const std::string& why) {
+  context->ReportError(context, "%s%s", what, why.c_str());
+  return kTfLiteError;
 }
 
-void* Init(TfLiteContext*, const char* buffer, size_t length) {
-  return const_cast<Payload*>(&kPayloads[static_cast<int>(Classify(buffer, length))]);
+// The device that the application, or the delegate, gave to the interpreter; null when none.
+EdgeTpuContext* GetDevice(TfLiteContext* context) {
+  return static_cast<EdgeTpuContext*>(context->GetExternalContext(context, kTfLiteEdgeTpuContext));
 }
 
-void Free(TfLiteContext*, void*) {}
+std::string CheckDevice(const EdgeTpuContext& device) {
+  return device.IsReady() ? "" : device.GetDeviceEnumRecord().path + " was unplugged.";
+}
+
+// Like the real library, where a program is loaded into one device, and stays there.
+std::string Bind(const EdgeTpuContext& device, Operation* operation) {
+  const DeviceRecord& record = device.GetDeviceEnumRecord();
+  if (operation->bound && operation->device != record) {
+    return "Custom op already assigned to a different TPU (" + operation->device.path + ").";
+  }
+  operation->bound = true;
+  operation->device = record;
+  return CheckDevice(device);
+}
+
+TfLiteStatus PrepareMark(TfLiteContext* context, TfLiteNode* node, int index) {
+  TfLiteIntArrayFree(node->temporaries);
+  node->temporaries = TfLiteIntArrayCreate(1);
+  node->temporaries->data[0] = index;
+  TfLiteTensor* mark = &context->tensors[index];
+  mark->name = "SIMULATED Edge TPU has state";
+  mark->type = kTfLiteUInt8;
+  mark->allocation_type = kTfLiteArenaRwPersistent;
+  mark->is_variable = true;
+  TfLiteIntArray* shape = TfLiteIntArrayCreate(1);
+  shape->data[0] = 1;
+  return context->ResizeTensor(context, mark, shape);
+}
+
+void* Init(TfLiteContext* context, const char* buffer, size_t length) {
+  auto operation = std::make_unique<Operation>(buffer, length);
+  if (operation->program.HasState() && context->AddTensors(context, 1, &operation->mark) != kTfLiteOk) {
+    return nullptr;
+  }
+  return operation.release();
+}
+
+void Free(TfLiteContext*, void* data) { delete static_cast<Operation*>(data); }
 
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
-  if (context->GetExternalContext(context, kTfLiteEdgeTpuContext) == nullptr) {
-    context->ReportError(context, "Failed to retrieve TPU context.");
-    return kTfLiteError;
-  }
-  const bool hardware =
-      node->user_data != nullptr && *static_cast<const Payload*>(node->user_data) == Payload::kHardware;
-  context->ReportError(
-      context, hardware
-                   ? "This model is compiled for Edge TPU hardware, but this libedgetpu is the SIMULATED "
-                     "one and cannot run it. Use the direct or throttled library, or the uncompiled model."
-                   : "The Edge TPU operation in this model holds no program that the SIMULATED libedgetpu "
-                     "knows; the file may be damaged.");
-  return kTfLiteError;
+  auto* operation = static_cast<Operation*>(node->user_data);
+  if (operation == nullptr) return Fail(context, "Null custom op data.", "");
+  const EdgeTpuContext* device = GetDevice(context);
+  if (device == nullptr) return Fail(context, "Failed to retrieve TPU context.", "");
+
+  std::string error = Bind(*device, operation);
+  if (error.empty()) error = operation->program.Prepare(context, node);
+  if (!error.empty()) return Fail(context, "Failed to prepare for TPU. ", error);
+  return operation->mark < 0 ? kTfLiteOk : PrepareMark(context, node, operation->mark);
 }
 
-TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode*) {
-  context->ReportError(context, "The SIMULATED libedgetpu has nothing to run: this node was never prepared.");
-  return kTfLiteError;
+TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
+  auto* operation = static_cast<Operation*>(node->user_data);
+  if (operation == nullptr) return Fail(context, "Null custom op data.", "");
+  const EdgeTpuContext* device = GetDevice(context);
+  if (device == nullptr) return Fail(context, "Failed to retrieve TPU context.", "");
+
+  std::string error = CheckDevice(*device);
+  if (error.empty() && operation->mark >= 0) {
+    uint8_t* mark = context->tensors[operation->mark].data.uint8;
+    if (*mark == 0) error = operation->program.Reset();
+    *mark = 1;
+  }
+  if (error.empty()) error = operation->program.Run(context, node);
+  return error.empty() ? kTfLiteOk : Fail(context, "Failed to execute request. ", error);
 }
 
 }  // namespace
+
+void Retire(TfLiteContext* context, const TfLiteNode& node, const TfLiteRegistration& registration) {
+  const auto* operation = static_cast<const Operation*>(node.user_data);
+  if (registration.invoke != Invoke || operation == nullptr || operation->mark < 0) return;
+  context->tensors[operation->mark].is_variable = false;
+}
+
+}  // namespace coralforge
 
 namespace edgetpu {
 
 TfLiteRegistration* RegisterCustomOp() {
   static TfLiteRegistration registration = [] {
     TfLiteRegistration r{};
-    r.init = Init;
-    r.free = Free;
-    r.prepare = Prepare;
-    r.invoke = Invoke;
+    r.init = coralforge::Init;
+    r.free = coralforge::Free;
+    r.prepare = coralforge::Prepare;
+    r.invoke = coralforge::Invoke;
     return r;
   }();
   return &registration;

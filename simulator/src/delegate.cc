@@ -1,9 +1,10 @@
 #include "delegate.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 #include <vector>
+
+#include "custom_op.h"
 
 namespace coralforge {
 namespace {
@@ -40,20 +41,23 @@ TfLiteStatus FindCustomOps(TfLiteContext* context, std::vector<int>* found) {
   return kTfLiteOk;
 }
 
-// Replaces one node. The array is made by hand because nothing of TFLite is linked into this library.
 TfLiteStatus Replace(TfLiteContext* context, TfLiteDelegate* delegate, int node_index) {
-  auto* nodes = static_cast<TfLiteIntArray*>(std::malloc(sizeof(TfLiteIntArray) + sizeof(int)));
-  if (nodes == nullptr) return kTfLiteError;
-  nodes->size = 1;
-  nodes->data[0] = node_index;
+  TfLiteNode* node = nullptr;
+  TfLiteRegistration* registration = nullptr;
+  if (context->GetNodeAndRegistration(context, node_index, &node, &registration) != kTfLiteOk) {
+    return kTfLiteError;
+  }
+  Retire(context, *node, *registration);
 
   TfLiteRegistration kernel = *edgetpu::RegisterCustomOp();
   kernel.init = InitKernel;
   kernel.custom_name = "SimulatedEdgeTpuDelegate";
   kernel.version = 1;
+  TfLiteIntArray* nodes = TfLiteIntArrayCreate(1);
+  nodes->data[0] = node_index;
   const TfLiteStatus status =
       context->ReplaceNodeSubsetsWithDelegateKernels(context, kernel, nodes, delegate);
-  std::free(nodes);
+  TfLiteIntArrayFree(nodes);
   return status;
 }
 

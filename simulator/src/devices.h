@@ -2,6 +2,7 @@
 #ifndef CORALFORGE_SIMULATOR_DEVICES_H_
 #define CORALFORGE_SIMULATOR_DEVICES_H_
 
+#include <istream>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,24 @@ using DeviceRecord = edgetpu::EdgeTpuManager::DeviceEnumerationRecord;
 // false, with a sentence in `error`, for anything else. Empty text means no devices.
 bool ParseDevices(const std::string& text, std::vector<DeviceRecord>* devices, std::string* error);
 
-// The devices of CORALFORGE_SIMULATED_DEVICES; none when it is unset or wrong. What is wrong is said on
-// stderr, once per value.
+// The devices of CORALFORGE_SIMULATED_DEVICES that are not unplugged; none when it is unset or wrong. What is
+// wrong is said on stderr, once.
 std::vector<DeviceRecord> SimulatedDevices();
+
+// What may happen to a device.
+enum class DeviceState {
+  kPresent,
+  kBusy,       // another process has it: it is listed and cannot be opened
+  kUnplugged,  // it is not listed, and those who have it open get errors
+};
+
+// Reads lines such as "unplug usb:0" and "busy pci:1", where "#" starts a comment, and returns what they say
+// of the device. Lines that are something else are appended to `wrong`.
+DeviceState ParseControl(std::istream& lines, const DeviceRecord& device, std::string* wrong);
+
+// What the file that CORALFORGE_SIMULATED_CONTROL names says now. It is read at each call, so that a test can
+// change it while a program runs; a file that is not there says nothing.
+DeviceState StateOf(const DeviceRecord& device);
 
 }  // namespace coralforge
 

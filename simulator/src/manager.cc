@@ -20,12 +20,12 @@ class SimulatedContext final : public edgetpu::EdgeTpuContext {
 
   edgetpu::EdgeTpuManager::DeviceOptions GetDeviceOptions() const override {
     auto options = device_->options;
-    options.insert({"IsReady", ""});
+    if (IsReady()) options.insert({"IsReady", ""});
     if (device_->exclusive) options.insert({"ExclusiveOwnership", ""});
     return options;
   }
 
-  bool IsReady() const override { return true; }
+  bool IsReady() const override { return Manager::Get()->IsReady(device_); }
 
  private:
   Manager::Device* const device_;
@@ -109,15 +109,28 @@ std::unique_ptr<Manager::Context> Manager::Open(const std::vector<DeviceType>& t
       return std::make_unique<SimulatedContext>(device);
     }
   }
-  if (!OptionsAreValid(options)) return nullptr;
+  if (!OptionsAreValid(options)) {
+    Log(1, "has no such options", path);
+    return nullptr;
+  }
   for (DeviceType type : types) {
     for (const auto& record : SimulatedDevices()) {
       if (record.type != type || !(IsAnyPath(path) || record.path == path) || IsOpen(record)) continue;
-      open_.push_back({record, options, exclusive, 1});
-      Log(1, "opened", record);
+      // Like the real library: where the first device turns out to be busy, the next is not tried.
+      if (StateOf(record) == DeviceState::kBusy) {
+        Log(1, "is busy", record.path);
+        return nullptr;
+      }
+      open_.push_back({record, options, exclusive, 1, false});
+      // So does the real library, and programs can see it in GetDeviceOptions().
+      if (!exclusive && type == DeviceType::kApexUsb) {
+        open_.back().options.insert({"Usb.MaxBulkInQueueLength", "8"});
+      }
+      Log(1, "opened", record.path);
       return std::make_unique<SimulatedContext>(&open_.back());
     }
   }
+  Log(1, "is not there, or open already", path);
   return nullptr;
 }
 
@@ -154,13 +167,19 @@ std::vector<std::shared_ptr<Manager::Context>> Manager::GetOpenedDevices() const
 void Manager::Release(Device* device) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (--device->users > 0) return;
-  Log(1, "closed", device->record);
+  Log(1, "closed", device->record.path);
   open_.remove_if([device](const Device& other) { return &other == device; });
 }
 
-void Manager::Log(int level, const char* action, const DeviceRecord& record) const {
+bool Manager::IsReady(Device* device) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  device->unplugged = device->unplugged || StateOf(device->record) == DeviceState::kUnplugged;
+  return !device->unplugged;
+}
+
+void Manager::Log(int level, const char* what, const std::string& path) const {
   if (verbosity_ >= level) {
-    std::fprintf(stderr, "SIMULATED Edge TPU %s: %s\n", action, record.path.c_str());
+    std::fprintf(stderr, "SIMULATED Edge TPU %s: %s\n", what, IsAnyPath(path) ? "any" : path.c_str());
   }
 }
 

@@ -24,6 +24,7 @@ class Manager final : public edgetpu::EdgeTpuManager {
     DeviceOptions options;
     bool exclusive;
     int users;
+    bool unplugged;  // for good: a device that comes back has to be opened again
   };
 
   static Manager* Get();
@@ -46,12 +47,15 @@ class Manager final : public edgetpu::EdgeTpuManager {
   // Called by a context when it goes away; closes the device with its last one.
   void Release(Device* device);
 
+  // Whether the device can run something.
+  bool IsReady(Device* device);
+
  private:
   std::unique_ptr<Context> Open(const std::vector<DeviceType>& types, const std::string& path,
                                 const DeviceOptions& options, bool exclusive);
   Device* FindShared(const std::vector<DeviceType>& types, const std::string& path);
   bool IsOpen(const DeviceRecord& record) const;
-  void Log(int level, const char* action, const DeviceRecord& record) const;
+  void Log(int level, const char* what, const std::string& path) const;
 
   mutable std::mutex mutex_;
   mutable std::list<Device> open_;  // a list, because contexts hold pointers into it

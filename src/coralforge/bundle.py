@@ -39,6 +39,8 @@ class SampleFiles:
     image: Path
     expected: int
     generated: bool
+    simulated: bytes | None = None
+    """The same model compiled for the simulator; only where the simulated libedgetpu is the default."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,10 @@ def _choose_default(variants: tuple[Variant, ...], lib: Path) -> None:
 def _copy_sample(sample: SampleFiles, folder: Path) -> None:
     for source, name in ((sample.model, "model.tflite"), (sample.labels, "labels.txt"), (sample.image, "image.bmp")):
         _copy(source, folder / name, _PLAIN)
+    if sample.simulated is not None:
+        compiled = folder / "model_edgetpu-sim.tflite"
+        compiled.write_bytes(sample.simulated)
+        compiled.chmod(_PLAIN)
     labels = sample.labels.read_text(encoding="utf-8", errors="replace").splitlines()
     if sample.expected >= len(labels):
         raise _incomplete(f"the sample expects class {sample.expected}, but its labels have {len(labels)} lines")
@@ -208,8 +214,15 @@ def _manifest(inputs: BundleInputs, destination: Path) -> Manifest:
         unpinned=[tree.name for tree in trees if not tree.pinned],
         prebuilt=[tree.name for tree in trees if tree.prebuilt],
         not_verified=list(_not_verified(inputs)),
-        sample=SampleUsed(name=sample.name, generated=sample.generated, licence=sample.licence),
+        sample=_sample_used(sample),
         files=files_of(destination),
+    )
+
+
+def _sample_used(sample: SampleFiles) -> SampleUsed:
+    compiled = sample.simulated is not None
+    return SampleUsed(
+        name=sample.name, generated=sample.generated, licence=sample.licence, compiled_for_simulator=compiled
     )
 
 

@@ -54,6 +54,8 @@ class SampleUsed(Model):
     """True when the project made the model, because the pinned one could not be had."""
     licence: str
     """SPDX expression."""
+    compiled_for_simulator: bool
+    """True when the model is also there compiled for the simulator (never for hardware)."""
 
 
 class File(Model):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -110,18 +110,27 @@ def _bundle_inputs(context: Context) -> BundleInputs:
 def _sample_files(context: Context) -> SampleFiles:
     chosen = context.survey.sample
     assert chosen is not None  # the plan fetches the sample before a bundle is made
-    if chosen.files is not None and chosen.expected is not None:
-        return SampleFiles(chosen.name, chosen.licence, **chosen.files, expected=chosen.expected, generated=False)
-    made = context.places[Stage.PROGRAMS]
-    return SampleFiles(
-        name="coralforge-stripes",
+    if chosen.files is None or chosen.expected is None:
+        made = context.places[Stage.PROGRAMS] / "share/models"
+        files = {"model": made / "model.tflite", "labels": made / "labels.txt", "image": made / "image.bmp"}
+        name, expected = "coralforge-stripes", generated.EXPECTED
+    else:
+        files, name, expected = chosen.files, chosen.name, chosen.expected
+    sample = SampleFiles(
+        name=name,
         licence=chosen.licence,
-        model=made / "share/models/model.tflite",
-        labels=made / "share/models/labels.txt",
-        image=made / "share/models/image.bmp",
-        expected=generated.EXPECTED,
-        generated=True,
+        model=files["model"],
+        labels=files["labels"],
+        image=files["image"],
+        expected=expected,
+        generated=chosen.files is None,
     )
+    if context.settings.variants[0].real:
+        return sample
+    from coralforge.models.simcompile import compile_for_simulator
+    from coralforge.models.tflite import read_model
+
+    return replace(sample, simulated=compile_for_simulator(read_model(sample.model)).data)
 
 
 def _policy(settings: Settings) -> Policy:

@@ -268,7 +268,7 @@ def _row(line: str) -> Row | None:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Lines that are not empty, without what could act on a terminal; one at a time, since a list would cost memory."""
+    """Lines that are not empty, without what could act on a terminal; one at a time, as a list would cost memory."""
     for line in io.StringIO(text, newline=None):
         short = line[:_LINE].replace("\t", " ").rstrip()
         if short:

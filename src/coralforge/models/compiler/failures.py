@@ -6,18 +6,20 @@ Where coralforge would have refused the model before the compiler did, the reaso
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from coralforge.errors import CoralforgeError, ExitCode, build_error
 from coralforge.models import schema
 from coralforge.models.compiler.local import Ended, Stop
 from coralforge.models.compiler.messages import Failure
+from coralforge.models.compiler.options import CompilerOptions
 from coralforge.models.compiler.output import CompilerRun
 from coralforge.models.compiler.program import Compiler, tail
 from coralforge.models.ops import newest_versions
 
 _OLDER = "convert it again with an older TensorFlow (2.8 for most), see docs/models.md"
 _SMALLER = "make the input of the model smaller, or its largest layers"
-_SEARCH = "try --search-delegate, which leaves operations at the end to the CPU until the rest fits"
 
 # reason, brief, remedy; the brief follows the names of the models
 _MODEL: dict[Failure, tuple[str, str, str]] = {
@@ -54,7 +56,7 @@ _MODEL: dict[Failure, tuple[str, str, str]] = {
     Failure.ACTIVATIONS: (
         "model-activations",
         "has activations that do not fit into the Edge TPU's memory",
-        f"{_SEARCH}; or {_SMALLER}",
+        _SMALLER,
     ),
     Failure.INTERPRETER: (
         "model-rejected",
@@ -62,52 +64,87 @@ _MODEL: dict[Failure, tuple[str, str, str]] = {
         "see the compiler's own words above; most likely " + _OLDER,
     ),
     Failure.UNREADABLE: ("model-rejected", "cannot be read by the Edge TPU compiler", _OLDER),
-    Failure.INVALID: ("model-rejected", "is invalid, says the Edge TPU compiler", "see the compiler's own words above"),
+    Failure.INVALID: (
+        "model-rejected",
+        "is invalid, says the Edge TPU compiler",
+        "see the compiler's own words above",
+    ),
 }
 _INTERNAL = (Failure.CRASH, Failure.INTERNAL, Failure.UNEXPLAINED)
 
 
-def failed(compiler: Compiler, names: str, run: CompilerRun, ended: Ended, notes: Sequence[str]) -> CoralforgeError:
-    """The error for a run that was no success.
+@dataclass(frozen=True)
+class Failed:
+    """The last run of the compiler, and what was before it."""
 
-    Args:
-        names: the models, for the message.
-        notes: what was tried before, one sentence each.
-    """
-    said = [*notes, *(run.evidence or tail(ended.output)), f"compiler: {compiler.name}, exit status {ended.status}"]
-    if ended.stopped is not None:
-        return _stopped(names, ended.stopped, ended.seconds, said)
-    if run.failure is Failure.TIMEOUT:
-        return _stopped(names, Stop.TIME, ended.seconds, said)
+    compiler: Compiler
+    names: str
+    """The models, for the message."""
+    options: CompilerOptions
+    run: CompilerRun
+    ended: Ended
+    notes: Sequence[str]
+    """What was tried before, one sentence each."""
+    log: Path
+    """All that it printed."""
+
+    def said(self) -> list[str]:
+        """What was found, one fact a line."""
+        return [
+            *self.notes,
+            *(self.run.evidence or tail(self.ended.output)),
+            f"compiler: {self.compiler.name}, exit status {self.ended.status}",
+            f"all that it printed: {self.log}",
+        ]
+
+    def search(self) -> str:
+        """The start of a remedy: --search-delegate, unless that is not to be had or was tried."""
+        if self.options.search_delegate or "search_delegate" not in self.compiler.flags:
+            return ""
+        return "try --search-delegate, which leaves operations at the end to the CPU until the rest fits; or "
+
+
+def failed(failure: Failed) -> CoralforgeError:
+    """The error for a run that was no success."""
+    run, ended, names = failure.run, failure.ended, failure.names
+    said = failure.said()
+    if ended.stopped is not None or run.failure is Failure.TIMEOUT:
+        return _stopped(failure, ended.stopped or Stop.TIME)
     if run.failure in _MODEL:
         reason, brief, remedy = _MODEL[run.failure]
         facts = [_named(run.failure, fact) for fact in run.facts()]
-        details = "\n".join([*facts, *said])
         return CoralforgeError(
-            f"{names} {brief}", reason=reason, code=ExitCode.USER, details=details, remedy=remedy
+            f"{names} {brief}",
+            reason=reason,
+            code=ExitCode.USER,
+            details="\n".join([*facts, *said]),
+            remedy=failure.search() + _SMALLER if run.failure is Failure.ACTIVATIONS else remedy,
         )
     if run.failure in _INTERNAL or ended.status > 128:
         return build_error(
             f"the Edge TPU compiler failed on {names} by a fault of its own",
             reason="compiler-internal",
             details="\n".join(said),
-            remedy="change the model a little where you can: fewer or smaller layers, another input size, no scales of "
-            f"zero or infinity; fewer options; {_SEARCH}",
+            remedy=f"{failure.search()}change the model a little where you can: smaller layers, another input size, "
+            "no scale of 0 or infinity; give fewer options",
         )
+    contradiction = run.succeeded and ended.status
+    what = f"ended with status {ended.status}, though it reports success" if contradiction else "does not say why"
     return build_error(
-        f"the Edge TPU compiler did not compile {names}, and does not say why",
+        f"the Edge TPU compiler did not compile {names}, and {what}",
         reason="compiler-failed",
         details="\n".join(said),
-        remedy="see what it printed above; run it by hand with the same model to see all of it",
+        remedy="see what it printed above; give fewer options, fewer --segments for example",
     )
 
 
-def _stopped(names: str, stop: Stop, seconds: float, said: Sequence[str]) -> CoralforgeError:
+def _stopped(failure: Failed, stop: Stop) -> CoralforgeError:
+    names = failure.names
     texts: dict[Stop, tuple[str, str, str]] = {
         Stop.TIME: (
             "compiler-timeout",
-            f"the Edge TPU compiler was not done with {names} after {seconds:.0f} s",
-            f"give it more time with --timeout; large activations take it longest: {_SEARCH}; or {_SMALLER}",
+            f"the Edge TPU compiler was not done with {names} after {failure.ended.seconds:.0f} s",
+            f"give it more time with --timeout; large activations take it longest: {failure.search()}{_SMALLER}",
         ),
         Stop.OUTPUT: (
             "compiler-output",
@@ -121,7 +158,7 @@ def _stopped(names: str, stop: Stop, seconds: float, said: Sequence[str]) -> Cor
         ),
     }
     reason, brief, remedy = texts[stop]
-    return build_error(brief, reason=reason, details="\n".join(said), remedy=remedy)
+    return build_error(brief, reason=reason, details="\n".join(failure.said()), remedy=remedy)
 
 
 def _named(failure: Failure, fact: tuple[str, ...]) -> str:

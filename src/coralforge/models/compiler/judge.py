@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import Counter
@@ -48,8 +49,10 @@ def take(path: Path, name: str) -> bytes:
             if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:
                 return stream.read(MAX_BYTES)
             what = "is too large" if stat.S_ISREG(status.st_mode) else "is not a file"
+    except FileNotFoundError:
+        what = "is not there"
     except OSError as error:
-        what = f"cannot be read: {error.strerror}"
+        what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
     raise build_error(
         f"the Edge TPU compiler reports success for {name}, but its output {path.name} {what}",
         reason="compiled-missing",
@@ -61,7 +64,7 @@ def read_compiled(name: str, data: bytes) -> CompiledFile:
     """Read a compiled file and the packages in it.
 
     Raises:
-        CoralforgeError: reason ``compiled-invalid``, exit code 5: no model, or no package (DWN1) in its custom operator.
+        CoralforgeError: reason ``compiled-invalid``, exit code 5: no model, or no package (DWN1) in it.
     """
     try:
         model = parse_model(Path(name), data)
@@ -77,8 +80,8 @@ def read_compiled(name: str, data: bytes) -> CompiledFile:
 def require_same_interface(plain: Model, parts: Sequence[CompiledFile]) -> None:
     """Refuse a compiled model whose inputs or outputs are not the plain one's. Only names may differ.
 
-    Segments of a pipeline are taken together: every input and output of the plain model has to be one of a segment, and
-    what else a segment takes has to come out of an earlier one.
+    Segments of a pipeline are taken together: every input and output of the plain model has to be one of a segment,
+    and what else a segment takes has to come out of an earlier one.
 
     Raises:
         CoralforgeError: reason ``compiled-interface``, exit code 5.

@@ -104,12 +104,6 @@ class CompilerRun:
     cut: bool
     """There was more than is kept here."""
 
-    @property
-    def unknown_statuses(self) -> tuple[str, ...]:
-        """Statuses in the tables that coralforge does not know."""
-        rows = (row for report in self.reports for row in report.rows)
-        return tuple(dict.fromkeys(row.status for row in rows if row.known is None))
-
     def facts(self) -> tuple[tuple[str, ...], ...]:
         """What the evidence names: operators with versions, for example."""
         if self.failure is None:

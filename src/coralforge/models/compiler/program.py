@@ -93,8 +93,10 @@ def ask(program: Program, folder: Path) -> Compiler:
 
 def tail(output: str, lines: int = _SHOWN) -> list[str]:
     """The last lines of an output, fit for a terminal."""
-    kept = output[-16_384:].splitlines()[-lines:]
-    return ["".join(c if c.isprintable() else " " for c in line[:300]).rstrip() for line in kept]
+    clean = (
+        "".join(c if c.isprintable() else " " for c in line[:300]).rstrip() for line in output[-16_384:].splitlines()
+    )
+    return [line for line in clean if line][-lines:]
 
 
 def _executable(wanted: str) -> Path:

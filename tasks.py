@@ -161,17 +161,65 @@ def smoke(c: Context, bundle: Text = None, report: Text = None, arch: Text = Non
 @task(
     name="compile",
     help={
-        "model": "The model to compile: a .tflite quantized to full integer.",
-        "target": "simulator: runs on the simulated libedgetpu. (edgetpu, for hardware, is not there yet.)",
-        "output": "Where the compiled model goes (default: X_edgetpu-sim.tflite beside the model).",
+        "model": "The model to compile: a .tflite quantized to full integer; repeatable (compiled together).",
+        "target": "edgetpu: with Google's compiler, for hardware; simulator: for the simulated libedgetpu.",
+        "output": "Where the compiled model goes (default: X_edgetpu.tflite or X_edgetpu-sim.tflite beside it).",
+        "out-dir": "Folder for compiled models, logs and JSON (default: beside each model).",
+        "compiler": "Path of Google's edgetpu_compiler (default: the one on PATH, else a container).",
+        "min-runtime": "Oldest Edge TPU runtime version that has to run the model: 10 to 14 (the release's).",
+        "segments": "Cut the model into parts for a pipeline of so many Edge TPUs.",
+        "multiple-subgraphs": "Let several parts of the model run on the Edge TPU (experimental).",
+        "search-delegate": "Leave operations at the end to the CPU until the compiler no longer fails.",
+        "search-step": "How many operations more at each step of --search-delegate (default: 1).",
+        "timeout": "Seconds for one compilation (default: 180).",
+        "retry": "Whether to try again when the compiler fails by a fault of its own.",
+        "preflight": "Whether to refuse what the compiler would refuse before it is run.",
+        "allow-cpu": "Take a model of which nothing runs on the Edge TPU.",
+        "release": RELEASE,
     },
+    iterable=["model"],
+    auto_shortflags=False,  # Google's program has other short flags
 )
-def compile_model(c: Context, model: str = "", target: str = "edgetpu", output: Text = None) -> None:
-    """Compile a model for the Edge TPU or its simulator."""
+def compile_model(
+    c: Context,
+    model: List = None,
+    target: str = "edgetpu",
+    output: Text = None,
+    out_dir: Text = None,
+    compiler: Text = None,
+    min_runtime: Text = None,
+    segments: Text = None,
+    multiple_subgraphs: bool = False,
+    search_delegate: bool = False,
+    search_step: Text = None,
+    timeout: Text = None,
+    retry: bool = True,
+    preflight: bool = True,
+    allow_cpu: bool = False,
+    release: Text = None,
+) -> None:
+    """Compile models for the Edge TPU or its simulator."""
     from coralforge import frontdoor
     from coralforge.models import verbs
 
-    frontdoor.enter(verbs.compile_model, model, target, output)
+    request = verbs.CompileRequest(
+        models=tuple(model or ()),
+        target=target,
+        output=output,
+        out_dir=out_dir,
+        compiler=compiler,
+        min_runtime=min_runtime,
+        segments=segments,
+        multiple_subgraphs=multiple_subgraphs,
+        search_delegate=search_delegate,
+        search_step=search_step,
+        timeout=timeout,
+        no_retry=not retry,
+        no_preflight=not preflight,
+        allow_cpu=allow_cpu,
+        release=release,
+    )
+    frontdoor.enter(verbs.compile_model, request)
 
 
 @task(help={"everything": "Also remove downloads, images and the output folder."})

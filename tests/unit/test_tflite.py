@@ -175,6 +175,16 @@ def test_what_contradicts_itself_is_refused(change: Callable[[Any], object], mes
     assert raised.value.reason == "model-invalid"
 
 
+def test_an_empty_tensor_may_come_from_nowhere_but_not_from_later() -> None:
+    make = Maker()
+    source, nothing, made = make.tensor("x", [1, 4]), make.tensor("nothing", [0]), make.tensor("y", [1, 4])
+    make.operator("ADD", [source, nothing], [made])
+    assert make.model([source], [made]).graph.operations[0].inputs == (source, nothing)
+    make.operator("RELU", [source], [nothing])
+    with pytest.raises(CoralforgeError, match="was read before"):
+        make.model([source], [made])
+
+
 def test_names_cannot_act_on_a_terminal() -> None:
     make = Maker()
     source = make.tensor("\x1b[2J\nok", [1])

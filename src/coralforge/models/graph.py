@@ -204,16 +204,20 @@ def _check(graph: Graph) -> None:
     _check_range(graph.inputs, count, "the graph's inputs")
     _check_range(graph.outputs, count, "the graph's outputs")
     made = set(graph.inputs)
+    empty: set[int] = set()  # read without being made: nothing is needed to make them
     for operation in graph.operations:
         where = f"operator {operation.index} ({operation.name})"
         _check_range([index for index in operation.inputs if index != -1], count, where)
         _check_range(operation.outputs, count, where)
         for index in operation.inputs:
-            if index not in ready and index not in made and index != -1 and 0 not in graph.tensors[index].shape:
+            if index in ready or index in made or index == -1:
+                continue
+            if 0 not in graph.tensors[index].shape:
                 raise Malformed(f"{where} reads tensor {index}, which nothing before it makes")
+            empty.add(index)
         for index in operation.outputs:
-            if index in made or index in ready:
-                raise Malformed(f"{where} writes tensor {index}, which is there already")
+            if index in made or index in ready or index in empty:
+                raise Malformed(f"{where} writes tensor {index}, which is there already or was read before")
             made.add(index)
     if missing := [index for index in graph.outputs if index not in made and index not in ready]:
         raise Malformed(f"nothing makes tensor {missing[0]}, an output of the graph")

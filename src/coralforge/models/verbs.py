@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from coralforge.errors import user_error
 from coralforge.models import report
@@ -34,6 +36,25 @@ def compile_model(model: str, target: str, output: str | None) -> None:
     write_file(log, report.log_text(source, place, compiled).encode())
     milliseconds = round((time.monotonic() - started) * 1000)
     print(report.report(source, plain.size, place, log, compiled, milliseconds), end="")
+
+
+def quantize_model(model: str, output: str | None, options: Mapping[str, Any]) -> None:
+    """Quantize one model, write it and its report, and print that; ``options`` are those of ``QuantizeOptions``.
+
+    Raises:
+        CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
+    """
+    from coralforge.models.quantize import QuantizeOptions, quantize
+    from coralforge.models.quantize_report import report_text
+    from coralforge.render import make_sink
+
+    if not model:
+        raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
+    source = Path(model).expanduser()
+    place = Path(output).expanduser() if output else source.with_name(f"{source.stem}_quant.tflite")
+    with make_sink() as sink:
+        report = quantize(QuantizeOptions(source, place, **options), sink)
+    print(report_text(report), end="")
 
 
 def _require_target(target: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, ExitCode, build_error
+from coralforge.errors import CoralforgeError, ExitCode, build_error, user_error
 from coralforge.events import Note, Output, Progress, Sink, Step
 from coralforge.models.quantizer import wire
 from coralforge.models.quantizer.request import Request, write_request
@@ -42,6 +42,7 @@ class Limits:
 class _Run:
     """One worker while it runs."""
 
+    model: str
     process: subprocess.Popen[bytes]
     events: int
     output: int
@@ -98,7 +99,7 @@ def _started(python: Path, request: Request, sink: Sink) -> Iterator[_Run]:
             os.close(to_events)
             os.close(to_output)
         try:
-            yield _Run(process, events, output, sink)
+            yield _Run(request.model, process, events, output, sink)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -112,8 +113,10 @@ def _follow(run: _Run, limits: Limits) -> None:
     """Read both pipes until they end, with an eye on time and memory."""
     deadline = time.monotonic() + limits.seconds
     waiting = {run.events: b"", run.output: b""}
-    while run.events in waiting:
+    while waiting:
         ready, _, _ = select.select(list(waiting), [], [], _POLL)
+        if not ready and run.events not in waiting:
+            break  # the worker is gone; something that it started still holds the other pipe
         for number in ready:
             data = os.read(number, _LINE)
             if not data:
@@ -196,13 +199,21 @@ def _too_much(run: _Run, limits: Limits, used: int) -> CoralforgeError:
 def _crashed(run: _Run) -> CoralforgeError:
     """The worker ended without an error or a result: what it printed last says why, if anything does."""
     code = run.process.poll()
+    if code is not None and code < 0 and run.step == wire.READ_MODEL:
+        # Damaged HDF5 does both to its library, once in a few hundred files.
+        how = "keeps busy for ever" if code == -signal.SIGALRM else "crashes"
+        return user_error(
+            f"{run.model} is not a valid model: it {how} the library that reads it ({signal.Signals(-code).name})",
+            reason="model-invalid",
+        )
     text = "\n".join(run.tail)
     if code == -signal.SIGKILL or "std::bad_alloc" in text or "MemoryError" in text:
         brief, reason = "the process with TensorFlow ran out of memory", "quantize-memory"
     elif code is not None and code < 0:
         brief, reason = f"the process with TensorFlow crashed ({signal.Signals(-code).name})", "quantize-crashed"
     else:
-        brief, reason = f"the process with TensorFlow failed (exit status {code})", "quantize-crashed"
+        how = f"failed (exit status {code})" if code is not None else "sent something that is no event"
+        brief, reason = f"the process with TensorFlow {how}", "quantize-crashed"
     return CoralforgeError(
         brief,
         reason=reason,

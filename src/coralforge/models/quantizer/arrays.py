@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +20,6 @@ MAX_KEPT = 4 << 30  # bytes of all rows that are kept in memory
 MAX_ROW = 256 << 20  # bytes
 _MAX_MEMBERS = 1000
 _CHUNK = 4 << 20
-# What zipfile, and numpy's reader of heads, raise for damaged files.
-_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError),
-    *(TypeError, KeyError, SyntaxError, MemoryError, OverflowError, AttributeError, IndexError),
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def read_heads(path: Path, most: int) -> Arrays:
             columns, kind = (_head(path, ""),), "npy"
     except CoralforgeError:
         raise
-    except _ERRORS as error:
+    except Exception as error:  # zipfile and numpy raise anything for damaged files, tokenize.TokenError too
         raise _damaged(path, error) from error
     if not columns:
         raise samples.missing(f"{path} has no arrays in it", remedy="write it with numpy.savez(FILE, NAME=array)")
@@ -115,7 +109,7 @@ def read_rows(path: Path, column: Column, wanted: Sequence[int]) -> dict[int, An
                 data = _read_exactly(stream, column.row_bytes)
                 found[row] = np.frombuffer(data, dtype=column.kind).reshape(column.shape)
                 position = row + 1
-    except _ERRORS as error:
+    except Exception as error:  # zipfile and numpy raise anything for damaged files, tokenize.TokenError too
         raise _damaged(path, error) from error
     return found
 

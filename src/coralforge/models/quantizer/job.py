@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from coralforge.models.quantizer.environment import check_tensorflow
 from coralforge.models.quantizer.feeding import Feeding, pixel_error
 from coralforge.models.quantizer.load import FloatModel, load
 from coralforge.models.quantizer.model_config import check_code
-from coralforge.models.quantizer.model_files import recognise
+from coralforge.models.quantizer.model_files import ModelFile, recognise
 from coralforge.models.quantizer.preprocess import RAW, Preprocess
 from coralforge.models.quantizer.request import Request
 from coralforge.models.quantizer.samples import Samples
 from coralforge.models.quantizer.sources import open_source
-from coralforge.models.quantizer.wire import Reporter
+from coralforge.models.quantizer.wire import READ_MODEL, Reporter
+
+READ_SECONDS = 60  # after which SIGALRM ends this process
 
 
 def run(request: Request, reporter: Reporter) -> dict[str, Any]:
@@ -31,10 +34,9 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
     Raises:
         CoralforgeError: reasons as in docs/errors.md.
     """
-    reporter.step("look at the model and the samples")
     wanted = preprocess.parse(request.preprocess)
-    file = recognise(Path(request.model))
-    check_code(file, request.trust)
+    file = _read(request, reporter)
+    reporter.step("look at the samples")
     source = open_source(request)
     reporter.step("load TensorFlow")
     versions = check_tensorflow(reporter)
@@ -61,6 +63,16 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
         "versions": versions,
         "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
+
+
+def _read(request: Request, reporter: Reporter) -> ModelFile:
+    """Look at the model file, with an end: some damaged HDF5 files keep its library busy for ever."""
+    reporter.step(READ_MODEL)
+    signal.alarm(READ_SECONDS)
+    file = recognise(Path(request.model))
+    check_code(file, request.trust)
+    signal.alarm(0)
+    return file
 
 
 def _quantize(

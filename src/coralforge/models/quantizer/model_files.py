@@ -7,6 +7,7 @@ before anything could run it.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ MAX_CONFIG = 64 << 20  # bytes of JSON
 MAX_WEIGHTS = 4 << 30  # bytes, as declared; five hundred times what an Edge TPU holds
 _MAX_MEMBERS = 10_000
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError)
+_VERSION = re.compile(r"[0-9]{1,3}(?:\.[0-9a-z-]{1,20}){0,4}")
 _SAVED_MODEL = ("saved_model.pb", "saved_model.pbtxt")
 
 
@@ -144,16 +146,15 @@ def _h5(path: Path) -> ModelFile:
 
 
 def _versioned(path: Path, kind: Kind, version: Any, config: Any) -> ModelFile:
-    if not isinstance(config, dict) or not isinstance(version, str):
+    if not isinstance(config, dict) or not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise invalid(path, "it does not say which Keras wrote it, or which layers it has")
-    major = version.split(".")[0].removesuffix("-tf")
-    if major not in ("2", "3"):
+    if version.split(".")[0] not in ("2", "3"):
         raise user_error(
-            f"{path} was written by Keras {version[:40]!r}; versions 2 and 3 can be read",
+            f"{path} was written by Keras {version}; versions 2 and 3 can be read",
             reason="model-keras-version",
             remedy="load it with the program that made it and save it as a SavedModel",
         )
-    return ModelFile(path, kind, version[:40], config)
+    return ModelFile(path, kind, version, config)
 
 
 def _unknown(path: Path, start: bytes) -> CoralforgeError:

@@ -93,6 +93,8 @@ def read_picture(path: Path, height: int, width: int, channels: int) -> Any:
                 wanted = upright.convert(_MODES[channels]).resize((width, height), Image.Resampling.BILINEAR)
         except CoralforgeError:
             raise
+        except Image.DecompressionBombError as error:
+            raise samples.too_large(f"{path} has too many pixels ({error})") from error
         except Exception as error:  # decoders raise anything: struct.error, SyntaxError, IndexError, ...
             said = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
             raise samples.invalid(

@@ -118,7 +118,8 @@ def _checked_array(wanted: Input, value: Any, label: str) -> Any:
         )
     if not np.isfinite(array).all():
         raise invalid(f"{label} has values that are not finite (NaN or infinity)")
-    made = array.astype(wanted.kind)
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = array.astype(wanted.kind)
     if made.dtype.kind in "iu" and not np.array_equal(made, array):
         raise mismatch(f"{label} has values that the input {wanted.name} ({wanted.kind}) cannot hold")
     if not np.isfinite(made).all():

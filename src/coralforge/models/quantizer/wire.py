@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 from coralforge.errors import CoralforgeError, ExitCode
 
+READ_MODEL = "read the model"
+"""The step in which nothing but the model file is looked at, without TensorFlow."""
 MAX_LINE = 4 << 20  # bytes; a result lists every input and output of a model
 
 
@@ -83,8 +85,15 @@ def to_error(event: dict[str, Any]) -> CoralforgeError:
     Raises:
         ValueError: an exit code that does not exist.
     """
-    fields = {name: event[name] for name in ("reason", "details", "remedy")}
-    return CoralforgeError(event["brief"], code=ExitCode(event["code"]), **fields)
+    brief, details, remedy = (printable(event[name]) for name in ("brief", "details", "remedy"))
+    return CoralforgeError(
+        brief, reason=event["reason"], code=ExitCode(event["code"]), details=details, remedy=remedy
+    )
+
+
+def printable(text: str) -> str:
+    """Text that may come from a file, without what could act on a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
 
 
 _FIELDS: dict[str, dict[str, type]] = {

@@ -120,7 +120,9 @@ def _follow(run: _Run, limits: Limits) -> None:
         for number in ready:
             data = os.read(number, _LINE)
             if not data:
-                del waiting[number]
+                rest = waiting.pop(number)
+                if rest and number == run.output:
+                    _take(run, number, rest)
                 continue
             *lines, waiting[number] = (waiting[number] + data).split(b"\n")
             _check_length(run, waiting, number)

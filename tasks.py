@@ -159,6 +159,47 @@ def smoke(c: Context, bundle: Text = None, report: Text = None, arch: Text = Non
 
 
 @task(
+    name="quantize",
+    help={
+        "model": "The model: a .keras or .h5 file of Keras 2 or 3, or the folder of a SavedModel.",
+        "samples": "What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION.",
+        "output": "Where the quantized model goes (default: X_quant.tflite beside the model).",
+        "preprocess": "How pixels are scaled: auto, raw, 0..1, -1..1, torch, caffe or mean=M,std=S (default: auto).",
+        "io": "Type of inputs and outputs: uint8 or int8 (default: uint8).",
+        "random": "Calibrate with that many RANDOM samples; for trying out only: nothing is verified.",
+        "max-samples": "Take at most that many samples, a fifth of them to compare with (default: 500).",
+        "signature": "Which signature of a SavedModel (default: serving_default, or the only one).",
+        "shape": "Sizes of an input that the model leaves open, without the batch: 224x224x3.",
+        "trust": "Run code that the model file has in it (Lambda layers).",
+        "timeout": "Give up after that many seconds (default: 7200).",
+        "memory": "MiB that TensorFlow may take (default: three quarters of the machine's).",
+    },
+)
+def quantize_model(
+    c: Context,
+    model: str = "",
+    samples: str = "",
+    output: Text = None,
+    preprocess: str = "auto",
+    io: str = "uint8",
+    random: int = 0,
+    max_samples: int = 500,
+    signature: str = "",
+    shape: str = "",
+    trust: bool = False,
+    timeout: int = 7200,
+    memory: int = 0,
+) -> None:
+    """Quantize a Keras model or SavedModel to a .tflite of full integers."""
+    from coralforge import frontdoor
+    from coralforge.models import verbs
+
+    options = {"samples": samples, "preprocess": preprocess, "io": io, "random": random, "max_samples": max_samples}
+    options |= {"signature": signature, "shape": shape, "trust": trust, "timeout": timeout, "memory": memory}
+    frontdoor.enter(verbs.quantize_model, model, output, options)
+
+
+@task(
     name="compile",
     help={
         "model": "The model to compile: a .tflite quantized to full integer; repeatable (compiled together).",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coralforge.errors import user_error
 from coralforge.models.compiler.places import named, places_for, require_apart, require_folder
@@ -160,3 +161,22 @@ def _options(request: CompileRequest) -> CompilerOptions:
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
         retry=not request.no_retry,
     )
+
+
+def quantize_model(model: str, output: str | None, options: Mapping[str, Any]) -> None:
+    """Quantize one model, write it and its report, and print that; ``options`` are those of ``QuantizeOptions``.
+
+    Raises:
+        CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
+    """
+    from coralforge.models.quantize import QuantizeOptions, quantize
+    from coralforge.models.quantize_report import report_text
+    from coralforge.render import make_sink
+
+    if not model:
+        raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
+    source = Path(model).expanduser()
+    place = Path(output).expanduser() if output else source.with_name(f"{source.stem}_quant.tflite")
+    with make_sink() as sink:
+        report = quantize(QuantizeOptions(source, place, **options), sink)
+    print(report_text(report), end="")

@@ -21,6 +21,7 @@ RELEASE = "Matched set of pins: a file in releases/ (default: pipeline.yaml's)."
 VARIANT = "direct, throttled or simulated; repeatable, the first is the bundle's default (default: pipeline.yaml's)."
 MIRROR = "Folder or http(s) address that is asked first for every archive; repeatable."
 SOURCE = "NAME=DIR: a local checkout instead of the pinned source; marks the bundle unpinned; repeatable."
+COMPILER = "Path of Google's edgetpu_compiler (default: the one on PATH, else a container)."
 DRY_RUN = "Say what would run, and do nothing."
 EXPLAIN = "Say for each step why it runs or is skipped."
 
@@ -32,11 +33,16 @@ List = Sequence[str] | None
 
 
 def _options(
-    arch: Text = None, release: Text = None, variant: List = None, mirror: List = None, source: List = None
+    arch: Text = None,
+    release: Text = None,
+    variant: List = None,
+    mirror: List = None,
+    source: List = None,
+    compiler: Text = None,
 ) -> Options:
     from coralforge.settings import Options
 
-    return Options(arch, release, tuple(variant or ()), tuple(mirror or ()), tuple(source or ()))
+    return Options(arch, release, tuple(variant or ()), tuple(mirror or ()), tuple(source or ()), compiler)
 
 
 def _bring(goal: str, what: dict[str, Any], dry_run: bool, explain: bool) -> None:
@@ -109,7 +115,7 @@ def build(
     _bring("prefix", what, dry_run, explain)
 
 
-@task(help=HOW, iterable=LISTS)
+@task(help={**HOW, "compiler": COMPILER}, iterable=LISTS)
 def bundle(
     c: Context,
     arch: Text = None,
@@ -117,11 +123,13 @@ def bundle(
     variant: List = None,
     mirror: List = None,
     source: List = None,
+    compiler: Text = None,
     dry_run: bool = False,
     explain: bool = False,
 ) -> None:
     """Build everything and pack the bundle for the board."""
-    what = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
+    what: dict[str, Any] = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
+    what["compiler"] = compiler
     _bring("bundle", what, dry_run, explain)
 
 
@@ -206,7 +214,7 @@ def quantize_model(
         "target": "edgetpu: with Google's compiler, for hardware; simulator: for the simulated libedgetpu.",
         "output": "Where the compiled model goes (default: X_edgetpu.tflite or X_edgetpu-sim.tflite beside it).",
         "out-dir": "Folder for compiled models, logs and JSON (default: beside each model).",
-        "compiler": "Path of Google's edgetpu_compiler (default: the one on PATH, else a container).",
+        "compiler": COMPILER,
         "min-runtime": "Oldest Edge TPU runtime version that has to run the model: 10 to 14 (the release's).",
         "segments": "Cut the model into parts for a pipeline of so many Edge TPUs.",
         "multiple-subgraphs": "Let several parts of the model run on the Edge TPU (experimental).",

@@ -43,9 +43,9 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     from coralforge.models.tflite import read_model
 
     entry, files = settings.pipeline.models[name], locate(settings, name)
-    plain = out / PLAIN
-    agreement = _make_plain(settings, name, files, plain, sink)
+    plain, agreement = _make_plain(settings, name, files, out.parent, sink)
     model = read_model(plain)
+    shutil.copyfile(plain, out / PLAIN)
     made = _compile(settings, name, model, out, sink)
     operations = len(model.graph.operations)
     _require_mapped(settings, name, made.mapped, operations)
@@ -67,8 +67,13 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     (out / RECORD).write_text(used.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _make_plain(settings: Settings, name: str, files: ModelFiles, plain: Path, sink: Sink) -> float | None:
-    """A .tflite as it is, anything else quantized. Returns the agreement with the float model, where it is known."""
+def _make_plain(
+    settings: Settings, name: str, files: ModelFiles, work: Path, sink: Sink
+) -> tuple[Path, float | None]:
+    """The user's .tflite, or a quantized model below ``work``, under a name that messages can use.
+
+    Also the agreement with the float model, where it is known.
+    """
     entry = settings.pipeline.models[name]
     given = entry.model.filename.endswith(".tflite")
     if given != (entry.quantize is None):
@@ -78,10 +83,10 @@ def _make_plain(settings: Settings, name: str, files: ModelFiles, plain: Path, s
             reason="model-quantize",
         )
     if entry.quantize is None:
-        shutil.copyfile(files.model, plain)
-        return None
+        return files.model, None
     from coralforge.models.quantize import QuantizeOptions, quantize
 
+    plain = work / f"{name}.tflite"
     options = QuantizeOptions(
         files.model,
         plain,
@@ -95,7 +100,7 @@ def _make_plain(settings: Settings, name: str, files: ModelFiles, plain: Path, s
     report.place.unlink()  # it has times and paths of this machine; what lasts is in the record
     for warning in report.warnings:
         sink.emit(Note(f"model {name}: {warning}", "warning"))
-    return report.agreement
+    return plain, report.agreement
 
 
 def _compile(settings: Settings, name: str, model: Model, out: Path, sink: Sink) -> Made:

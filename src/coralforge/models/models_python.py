@@ -53,7 +53,7 @@ def _fits(root: Path) -> bool:
 
 
 def _remedy() -> str:
-    return f"run scripts/bootstrap quantize ... instead of invoke quantize ..., once ({_SIZE})"
+    return f"run the task once by scripts/bootstrap --models instead of invoke ({_SIZE})"
 
 
 def _missing(brief: str, remedy: str) -> CoralforgeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coralforge.config.load import load_pipeline, load_release, unknown
@@ -62,6 +62,11 @@ class Project:
     def simulator(self) -> Path:
         return self.root / "simulator"
 
+    @property
+    def simulator_tests(self) -> Path:
+        """Part of the folder, but not of the library."""
+        return self.simulator / "tests"
+
 
 @dataclass(frozen=True)
 class Cache:
@@ -117,6 +122,12 @@ class Settings:
     def bundle_name(self) -> str:
         """Name of the bundle's top folder and, with .tar.gz, of its archive."""
         return f"coralforge-{self.release.release}-{self.arch.triple}"
+
+
+def with_test_sources(settings: Settings) -> Settings:
+    """The same settings for the C++ tests of the simulated libedgetpu, which are compiled from more sources."""
+    sources = {**settings.release.sources, **settings.release.test_sources}
+    return replace(settings, release=settings.release.model_copy(update={"sources": sources}))
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -67,8 +67,10 @@ def _inputs(settings: Settings, builder: images.Image, sample: ChosenSample | No
             "variants": "+".join(sorted(variant.value for variant in settings.variants)),
             "image": builder.key,
             "Bazel workspace": fingerprint.of_paths(project.bazel),
-            "simulator": fingerprint.of_paths(project.simulator),
-            "scripts/build-sdk": fingerprint.of_paths(project.scripts / "build-sdk"),
+            "simulator": fingerprint.of_paths(project.simulator, without=project.simulator_tests.name),
+            "scripts/build-sdk": fingerprint.of_paths(
+                project.scripts / "build-sdk", project.scripts / "bazel_build.py"
+            ),
             "gate": fingerprint.of_paths(engine / "elf.py", engine / "elf"),
         },
         Stage.PREFIX: {

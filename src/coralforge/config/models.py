@@ -137,6 +137,14 @@ class Release(Model):
     """The highest runtime version of compiled models that libedgetpu takes: kCurrent in its api/runtime_version.h."""
     sources: dict[Name, Source]
     """Everything that is compiled, by name."""
+    test_sources: dict[Name, Source] = Field(default_factory=dict)
+    """What only this project's own C++ tests are compiled from, by name; never part of a bundle."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Release:
+        for name in self.sources.keys() & self.test_sources.keys():
+            raise ValueError(f"{name!r} is in both sources and test_sources")
+        return self
 
     @model_validator(mode="after")
     def _matched(self) -> Release:

@@ -85,7 +85,7 @@ class EachModelInEachWay : public SimulatorTest,
 
 TEST_P(EachModelInEachWay, GivesTheOutputsOfThePlainModel) {
   const auto& [name, way] = GetParam();
-  const auto expected = Expected(name, kRuns);
+  const auto& expected = Expected(name);
   EXPECT_NE(expected[0], expected[1]) << "the model makes the same of everything";
   Attached attached(Compiled(name), way);
   attached.model.picture = PictureFor(name);
@@ -106,7 +106,7 @@ using Execution = SimulatorTest;
 TEST_F(Execution, HasModelsToRun) { EXPECT_GE(ModelPairs().size(), 5u); }
 
 TEST_F(Execution, OfSeveralInterpretersOnOneDevice) {
-  const auto first = Expected(kClassifier, kRuns), second = Expected(kMixed, kRuns);
+  const auto &first = Expected(kClassifier), &second = Expected(kMixed);
   Attached a(Compiled(kClassifier), Way::kDelegate), b(Compiled(kMixed), Way::kSharedContext),
       c(Compiled(kClassifier), Way::kDelegateAndCustomOp);
   EXPECT_EQ(EdgeTpuManager::GetSingleton()->GetOpenedDevices().size(), 1u);
@@ -119,7 +119,7 @@ TEST_F(Execution, OfSeveralInterpretersOnOneDevice) {
 
 TEST_F(Execution, OfOneDelegateInSeveralInterpreters) {
   const Delegate delegate = AnyDelegate();
-  const auto expected = Expected(kClassifier, kRuns);
+  const auto& expected = Expected(kClassifier);
   std::vector<std::unique_ptr<Runnable>> models;
   for (int i = 0; i < 3; ++i) {
     models.push_back(std::make_unique<Runnable>(Compiled(kClassifier)));
@@ -135,7 +135,7 @@ TEST_F(Execution, WithADelegateThatTheInterpreterOwns) {
   Runnable model(Compiled(kClassifier));
   ASSERT_EQ(model.interpreter->ModifyGraphWithDelegate(AnyDelegate()), kTfLiteOk);
   ASSERT_EQ(model.interpreter->AllocateTensors(), kTfLiteOk);
-  EXPECT_EQ(model.Run(0), Expected(kClassifier, 1)[0]);
+  EXPECT_EQ(model.Run(0), Expected(kClassifier)[0]);
   model.interpreter.reset();
   EXPECT_TRUE(EdgeTpuManager::GetSingleton()->GetOpenedDevices().empty());
 }
@@ -143,7 +143,7 @@ TEST_F(Execution, WithADelegateThatTheInterpreterOwns) {
 // One interpreter per thread, all devices, shared and not, and other models besides.
 TEST_F(Execution, InManyThreadsOnManyDevices) {
   setenv("CORALFORGE_SIMULATED_DEVICES", "usb:4,pci:1", 1);
-  const auto first = Expected(kClassifier, kRuns), second = Expected(kMixed, kRuns);
+  const auto &first = Expected(kClassifier), &second = Expected(kMixed);
   const std::string classifier = Compiled(kClassifier), mixed = Compiled(kMixed);
   std::vector<std::thread> threads;
   for (int i = 0; i < 6; ++i) {
@@ -160,7 +160,7 @@ TEST_F(Execution, InManyThreadsOnManyDevices) {
 }
 
 TEST_F(Execution, WithAnyNumberOfThreadsInside) {
-  const auto expected = Expected(kMobileNet, kRuns);
+  const auto& expected = Expected(kMobileNet);
   Attached attached(Compiled(kMobileNet), Way::kDelegate, 2);
   for (int threads : {2, 1, 4, -1}) {
     ASSERT_EQ(attached.model.interpreter->SetNumThreads(threads), kTfLiteOk);
@@ -197,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(All, State, testing::ValuesIn(kWays),
                          [](const auto& info) { return NameOf(info.param); });
 
 TEST_F(Execution, KeepsTheStateOfEachInterpreterApart) {
-  const auto expected = Expected(kStateful, kRuns);
+  const auto& expected = Expected(kStateful);
   const Delegate delegate = AnyDelegate();
   Runnable first(Compiled(kStateful)), second(Compiled(kStateful));
   for (Runnable* model : {&first, &second}) {
@@ -244,7 +244,7 @@ TEST_F(Execution, OfSeveralPicturesAtOnce) {
 // A tool that writes a .tflite file again may lose the alignment, and a program may read it to anywhere.
 TEST_F(Execution, OfAFileAtAnyAddress) {
   for (const char* name : {kClassifier, kStateful}) {
-    const auto expected = Expected(name, kRuns);
+    const auto& expected = Expected(name);
     for (size_t offset : {1, 4, 8, 13}) {
       Attached attached(Compiled(name), Way::kDelegate, 1, offset);
       ExpectRuns(&attached, expected);
@@ -262,7 +262,7 @@ TEST_F(Execution, OnMemoryOfTheApplication) {
     ASSERT_EQ(interpreter->SetCustomAllocationForTensor(tensor, {memory, size}), kTfLiteOk);
   }
   ASSERT_EQ(interpreter->AllocateTensors(), kTfLiteOk) << attached.model.errors.text;
-  ExpectRuns(&attached, Expected(kClassifier, kRuns));
+  ExpectRuns(&attached, Expected(kClassifier));
   EXPECT_EQ(interpreter->output_tensor(0)->data.raw, reinterpret_cast<char*>(output));
 }
 
@@ -315,7 +315,7 @@ TEST_F(Execution, AfterATensorOfUnknownSize) {
 }
 
 TEST_F(Execution, AfterTheDeviceWasClosedAndOpenedAgain) {
-  const auto expected = Expected(kClassifier, kRuns);
+  const auto& expected = Expected(kClassifier);
   for (int round = 0; round < 3; ++round) {
     Attached attached(Compiled(kClassifier), Way::kCustomOp);
     ExpectRuns(&attached, expected);
@@ -323,7 +323,7 @@ TEST_F(Execution, AfterTheDeviceWasClosedAndOpenedAgain) {
 }
 
 TEST_F(Execution, SurvivesBeingAllocatedAgainAndAgain) {
-  const auto expected = Expected(kMixed, kRuns);
+  const auto& expected = Expected(kMixed);
   for (Way way : kWays) {
     Attached attached(Compiled(kMixed), way);
     tflite::Interpreter* interpreter = attached.model.interpreter.get();
@@ -342,7 +342,7 @@ TEST_F(Execution, LeavesAPlainModelAlone) {
   ASSERT_EQ(plain.interpreter->ModifyGraphWithDelegate(AnyDelegate()), kTfLiteOk);
   ASSERT_EQ(plain.interpreter->AllocateTensors(), kTfLiteOk);
   EXPECT_EQ(plain.Delegated(), 0);
-  EXPECT_EQ(plain.Run(0), Expected(kClassifier, 1)[0]);
+  EXPECT_EQ(plain.Run(0), Expected(kClassifier)[0]);
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ TEST_F(Attaching, CanComeAfterAFailure) {
   const auto context = Usb(0);
   Bind(&model, context);
   ASSERT_EQ(model.interpreter->AllocateTensors(), kTfLiteOk) << model.errors.text;
-  EXPECT_EQ(model.Run(0), Expected(kClassifier, 1)[0]);
+  EXPECT_EQ(model.Run(0), Expected(kClassifier)[0]);
 }
 
 TEST_F(Attaching, CanBeTakenBack) {
@@ -138,7 +138,7 @@ using Unplugging = SimulatorTest;
 
 TEST_F(Unplugging, WhileAProgramRunsGivesErrorsAndNothingWorse) {
   Runnable model(Compiled(kClassifier)), other(Compiled(kClassifier), With::kCustomOp);
-  const auto expected = Expected(kClassifier, 2);
+  const auto& expected = Expected(kClassifier);
   const auto elsewhere = Usb(1);
   Bind(&other, elsewhere);
   ASSERT_EQ(other.interpreter->AllocateTensors(), kTfLiteOk);

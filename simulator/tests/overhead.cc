@@ -1,6 +1,7 @@
 // What the delegate costs: the same model, plain on the CPU and compiled for the simulator, in turns.
 //
-// overhead PLAIN.tflite COMPILED.tflite ROUNDS: one line of JSON with the medians in microseconds.
+// overhead PLAIN.tflite COMPILED.tflite ROUNDS: one line of JSON, with the medians in microseconds, and the
+// median of what the delegate costs within each round, since other work on the machine comes and goes.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,6 +17,11 @@
 
 namespace {
 
+[[noreturn]] void Stop(const char* what) {
+  std::fprintf(stderr, "overhead: cannot run %s\n", what);
+  std::exit(1);
+}
+
 struct Loaded {
   std::unique_ptr<tflite::FlatBufferModel> model;
   std::unique_ptr<tflite::Interpreter> interpreter;
@@ -24,17 +30,17 @@ struct Loaded {
 Loaded Load(const char* path, TfLiteDelegate* delegate) {
   Loaded loaded;
   loaded.model = tflite::FlatBufferModel::BuildFromFile(path);
-  if (loaded.model == nullptr) std::exit(2);
+  if (loaded.model == nullptr) Stop(path);
   tflite::ops::builtin::BuiltinOpResolverWithoutDefaultDelegates resolver;
   tflite::InterpreterBuilder(*loaded.model, resolver)(&loaded.interpreter, 1);
-  if (delegate != nullptr && loaded.interpreter->ModifyGraphWithDelegate(delegate) != kTfLiteOk) std::exit(3);
-  if (loaded.interpreter->AllocateTensors() != kTfLiteOk) std::exit(3);
+  if (delegate != nullptr && loaded.interpreter->ModifyGraphWithDelegate(delegate) != kTfLiteOk) Stop(path);
+  if (loaded.interpreter->AllocateTensors() != kTfLiteOk) Stop(path);
   return loaded;
 }
 
 double MicrosecondsOfARun(tflite::Interpreter* interpreter) {
   const auto start = std::chrono::steady_clock::now();
-  if (interpreter->Invoke() != kTfLiteOk) std::exit(4);
+  if (interpreter->Invoke() != kTfLiteOk) Stop("a model that ran before");
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -53,9 +59,9 @@ int main(int argc, char** argv) {
   }
   const std::unique_ptr<TfLiteDelegate, decltype(&edgetpu_free_delegate)> delegate(
       edgetpu_create_delegate(EDGETPU_APEX_USB, nullptr, nullptr, 0), edgetpu_free_delegate);
-  if (delegate == nullptr) return 3;
+  if (delegate == nullptr) Stop("without a simulated USB device");
   const Loaded plain = Load(argv[1], nullptr), simulated = Load(argv[2], delegate.get());
-  std::vector<double> plain_times, simulated_times;
+  std::vector<double> plain_times, simulated_times, ratios;
   for (int round = -5; round < rounds; ++round) {
     // Now one is first, now the other.
     double plain_time = 0;
@@ -65,8 +71,8 @@ int main(int argc, char** argv) {
     if (round < 0) continue;  // warming up
     plain_times.push_back(plain_time);
     simulated_times.push_back(simulated_time);
+    ratios.push_back(simulated_time / plain_time);
   }
-  const double plain_median = Median(plain_times), simulated_median = Median(simulated_times);
   std::printf("{\"rounds\": %d, \"plain_us\": %.1f, \"simulated_us\": %.1f, \"overhead_percent\": %.3f}\n",
-              rounds, plain_median, simulated_median, (simulated_median / plain_median - 1) * 100);
+              rounds, Median(plain_times), Median(simulated_times), (Median(ratios) - 1) * 100);
 }

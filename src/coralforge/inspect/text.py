@@ -12,6 +12,9 @@ from coralforge.inspect.inspection import Inspection, Located, Place
 from coralforge.models.graph import CUSTOM, Tensor
 from coralforge.models.ops import newest_versions
 
+REFUSALS = "Why the model would be refused"
+EDGES = "Inputs and outputs"
+OPERATORS = "Operators"
 _MOST = 40  # rows of a table; the JSON and the page have all
 _NAME = 40  # characters of a tensor's name
 
@@ -76,7 +79,7 @@ def _refusals(inspection: Inspection) -> Table:
         rows.append(
             (one.reason, ". ".join(["; ".join([one.brief, *details[:5], *more]), f"What to do: {one.remedy}"]))
         )
-    return Table("Why the model would be refused", ("Reason", "What is wrong"), rows)
+    return Table(REFUSALS, ("Reason", "What is wrong"), rows)
 
 
 def _edges(inspection: Inspection) -> Table:
@@ -84,7 +87,7 @@ def _edges(inspection: Inspection) -> Table:
     edges = [("in", tensors[index]) for index in inspection.graph.inputs]
     edges += [("out", tensors[index]) for index in inspection.graph.outputs]
     rows = [_edge(way, tensor) for way, tensor in edges]
-    return Table("Inputs and outputs", ("", "Name", "Type", "Shape", "Quantization"), _some(rows))
+    return Table(EDGES, ("", "Name", "Type", "Shape", "Quantization"), _some(rows))
 
 
 def _edge(way: str, tensor: Tensor) -> Row:
@@ -102,7 +105,7 @@ def _operators(inspection: Inspection) -> Table:
         (words.short(name, 30), str(count), where, str(version), "" if custom else str(newest.get(name, 0) or "none"))
         for (name, version, where, custom), count in sorted(rows.items())
     ]
-    return Table("Operations", ("Operator", "Count", "Where", "Version", "Compiler reads up to"), _some(listed))
+    return Table(OPERATORS, ("Operator", "Count", "Where", "Version", "Compiler reads up to"), _some(listed))
 
 
 def _left(inspection: Inspection) -> Table:

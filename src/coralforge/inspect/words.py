@@ -27,25 +27,26 @@ def headline(inspection: Inspection) -> str:
 
 def facts(inspection: Inspection) -> Facts:
     """Names and values of what concerns the model as a whole."""
-    rows = [("Mapped", mapped(inspection))]
+    rows = [("Mapped, predicted" if inspection.predicted else "Mapped", mapped(inspection))]
     if inspection.plain is not None:
         rows.append(("Compiled from", text(inspection.plain.name)))
     rows += _compiled(inspection)
     if inspection.form is Form.PLAIN or (inspection.form is Form.SIMULATED and inspection.parameters):
-        rows.append(("Parameters", f"{size(inspection.parameters)} on the {_chip(inspection)}"))
+        rows.append(("Parameters", f"{size(inspection.parameters)} on the {chip(inspection)}"))
     rows.append(("File size", f"{size(inspection.size)} ({inspection.size} bytes)"))
     return rows
 
 
 def mapped(inspection: Inspection) -> str:
     """How much runs where."""
-    left, chip = len(inspection.on_cpu), _chip(inspection)
+    left = len(inspection.on_cpu)
     if inspection.refusals:
         return "0 %: the compiler would refuse the model as it is"
     if inspection.total is None or inspection.mapped is None or inspection.fraction is None:
         known = "100 %, all operations" if not left else f"unknown: {left} operations are left on the CPU"
         return f"{known} ({len(inspection.programs)} {CALLED})"
-    return f"{percent(inspection.fraction)}: {inspection.mapped} of {inspection.total} operations on the {chip}"
+    counted = f"{inspection.mapped} of {inspection.total} operations"
+    return f"{percent(inspection.fraction)}: {counted} on the {chip(inspection)}"
 
 
 CALLED = "edgetpu-custom-op"
@@ -156,5 +157,6 @@ def _amount(count: int) -> str:
     return size(count) if count else "none"
 
 
-def _chip(inspection: Inspection) -> str:
+def chip(inspection: Inspection) -> str:
+    """What the operations run on, if not on the CPU."""
     return "SIMULATED Edge TPU" if inspection.form is Form.SIMULATED else "Edge TPU"

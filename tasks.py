@@ -183,6 +183,7 @@ def compile_model(c: Context, model: str = "", target: str = "edgetpu", output: 
         "min-mapped": "Fail (exit code 6) if less than this part of the operations is mapped: 0.95 or 95%.",
     },
     optional=["json"],
+    auto_shortflags=False,  # -h is help
 )
 def inspect(
     c: Context,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from coralforge import __version__
 from coralforge.inspect import words
@@ -15,6 +17,9 @@ from coralforge.inspect.text import EDGES, OPERATORS, REFUSALS, Table, report_of
 from coralforge.models.graph import CUSTOM, Tensor, text
 from coralforge.models.ops import newest_versions
 from coralforge.models.report import size
+
+if TYPE_CHECKING:
+    import jinja2
 
 _MOST = 2_000  # operations with details
 _TENSORS = 40  # of one operation
@@ -28,17 +33,11 @@ _BADGES = {Form.PLAIN: "plain", Form.COMPILED: "tpu", Form.SIMULATED: "simulated
 
 def html(inspection: Inspection) -> str:
     """The page: the same for the same models."""
-    import jinja2
     from markupsafe import Markup
 
-    data = files("coralforge.inspect").joinpath("data")
-    style = data.joinpath("page.css").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(data.joinpath("page.html.j2").read_text(encoding="utf-8"))
     report = report_of(inspection)
-    return template.render(
+    style = _data("page.css")
+    return _template().render(
         version=__version__,
         inspection=inspection,
         headline=report.headline,
@@ -76,15 +75,29 @@ def html(inspection: Inspection) -> str:
     )
 
 
+@cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_data("page.html.j2"))
+
+
+def _data(name: str) -> str:
+    return files("coralforge.inspect").joinpath(f"data/{name}").read_text(encoding="utf-8")
+
+
 def _share_of(inspection: Inspection) -> str:
     left = len(inspection.on_cpu)
     if inspection.refusals:
         return "of the operations: the compiler would refuse the model as it is"
     if inspection.total is None:
-        return f"{left} operation(s) are left on the CPU"
+        return f"{words.counted(left)} left on the CPU"
     verb, chip = "would run" if inspection.predicted else "run", words.chip(inspection)
     rest = f", {left} on the CPU" if left else ""
-    return f"{inspection.mapped} of {inspection.total} operations {verb} on the {chip}{rest}"
+    return f"{inspection.mapped} of {words.counted(inspection.total)} {verb} on the {chip}{rest}"
 
 
 def _hash(style: str) -> str:

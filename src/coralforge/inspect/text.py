@@ -16,6 +16,7 @@ REFUSALS = "Why the model would be refused"
 EDGES = "Inputs and outputs"
 OPERATORS = "Operators"
 _MOST = 40  # rows of a table; the JSON and the page have all
+_UNBROKEN = 28  # characters of a cell that stays on one line: the longest operator that can be mapped
 _NAME = 40  # characters of a tensor's name
 
 Row = tuple[str, ...]
@@ -105,7 +106,7 @@ def _operators(inspection: Inspection) -> Table:
         (words.short(name, 30), str(count), where, str(version), "" if custom else str(newest.get(name, 0) or "none"))
         for (name, version, where, custom), count in sorted(rows.items())
     ]
-    return Table(OPERATORS, ("Operator", "Count", "Where", "Version", "Compiler reads up to"), _some(listed))
+    return Table(OPERATORS, ("Operator", "Count", "Where", "Version", "Readable up to"), _some(listed))
 
 
 def _left(inspection: Inspection) -> Table:
@@ -160,8 +161,10 @@ def _rich(report: Report, stream: TextIO) -> None:
     console.print(facts)
     for table in report.tables:
         shown = RichTable(box=SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", expand=False)
-        for column in table.columns:
-            shown.add_column(column, overflow="fold")
+        for number, column in enumerate(table.columns):
+            widest = max(len(row[number]) for row in table.rows)
+            whole = widest <= _UNBROKEN and number + 1 < len(table.columns)
+            shown.add_column(column, overflow="fold", min_width=widest if whole else None)
         for row in table.rows:
             shown.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in row))
         console.print(shown)

@@ -11,6 +11,7 @@ from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.inspect import words
 from coralforge.inspect.inspection import Inspection
 from coralforge.inspect.inspector import inspect_model
+from coralforge.models.graph import text
 from coralforge.models.tflite import read_model, write_file
 
 
@@ -44,24 +45,27 @@ def inspect(request: Request) -> None:
     _write(inspection, files)
     _show(inspection, request.json is True)
     for option, path in files.items():
-        print(f"{option.strip('-').upper()}: {words.text(str(path))}", file=sys.stderr)
+        print(f"{option.strip('-').upper()}: {text(str(path))}", file=sys.stderr)
     if wanted is not None:
         _require_mapped(inspection, wanted)
 
 
 def _write(inspection: Inspection, files: dict[str, Path]) -> None:
     """Everything is made before anything is written."""
-    made: dict[Path, str] = {}
+    made: dict[str, str] = {}
     if "--json" in files:
         from coralforge.inspect.document import json_text
 
-        made[files["--json"]] = json_text(inspection)
+        made["--json"] = json_text(inspection)
     if "--html" in files:
         from coralforge.inspect.page import html
 
-        made[files["--html"]] = html(inspection)
-    for path, content in made.items():
-        write_file(path, content.encode())
+        made["--html"] = html(inspection)
+    for option, content in made.items():
+        try:
+            write_file(files[option], content.encode())
+        except CoralforgeError as error:
+            raise user_error(error.brief, reason=error.reason, remedy=f"choose another file for {option}") from error
 
 
 def _show(inspection: Inspection, as_json: bool) -> None:

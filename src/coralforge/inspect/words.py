@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from coralforge.inspect.inspection import Form, Inspection, Located, Place
 from coralforge.models.graph import Tensor, text
+from coralforge.models.payload import CUSTOM_CODE
 from coralforge.models.report import size
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
@@ -43,13 +44,10 @@ def mapped(inspection: Inspection) -> str:
     if inspection.refusals:
         return "0 %: the compiler would refuse the model as it is"
     if inspection.total is None or inspection.mapped is None or inspection.fraction is None:
-        known = "100 %, all operations" if not left else f"unknown: {left} operations are left on the CPU"
-        return f"{known} ({len(inspection.programs)} {CALLED})"
-    counted = f"{inspection.mapped} of {inspection.total} operations"
-    return f"{percent(inspection.fraction)}: {counted} on the {chip(inspection)}"
-
-
-CALLED = "edgetpu-custom-op"
+        known = "100 %, all operations" if not left else f"unknown; {counted(left)} left on the CPU"
+        return f"{known} ({len(inspection.programs)} {CUSTOM_CODE})"
+    part = f"{inspection.mapped} of {counted(inspection.total)}"
+    return f"{percent(inspection.fraction)}: {part} on the {chip(inspection)}"
 
 
 def percent(fraction: float) -> str:
@@ -133,22 +131,26 @@ def some(listed: Sequence[str], most: int = 5) -> Sequence[str]:
 
 def gain(wins: int) -> str:
     """How many operations an advice would bring onto the Edge TPU."""
-    if not wins:
-        return "none by itself"
-    return f"{wins} operation{'s' if wins > 1 else ''}"
+    return counted(wins) if wins else "none by itself"
+
+
+def counted(operations: int) -> str:
+    """A number of operations."""
+    return f"{operations} operation{'' if operations == 1 else 's'}"
 
 
 def _compiled(inspection: Inspection) -> Facts:
     if inspection.form is Form.SIMULATED:
-        return [("Compiled by", "; ".join(dict.fromkeys(text(one.note) for one in inspection.programs)))]
+        makers = list(dict.fromkeys(text(one.note) for one in inspection.programs))
+        return [("Compiled by", short("; ".join(some(makers)), 200))]
     packages = inspection.packages
     if not packages:
         return []
-    compilers = dict.fromkeys(package.compiler_version or "not said" for package in packages)
+    compilers = list(dict.fromkeys(package.compiler_version or "not said" for package in packages))
     cached, streamed = sum(p.cached_bytes for p in packages), sum(p.streamed_bytes for p in packages)
     return [
         ("Runtime", f"version {inspection.min_runtime_version} or newer"),
-        ("Compiler", short(", ".join(compilers))),
+        ("Compiler", short(", ".join(some(compilers)))),
         ("Parameters", f"{_amount(cached)} on the chip, {_amount(streamed)} streamed for each inference"),
     ]
 

@@ -105,6 +105,16 @@ def test_names_are_not_taken_for_markup() -> None:
     assert "[red]" in terminal.getvalue()
 
 
+def test_operations_that_break_one_rule_share_a_row() -> None:
+    make = Maker()
+    make.tensor("x0", [1, 4], "FLOAT32", scales=())
+    for number in range(1, 9):
+        make.operator("TANH", [number - 1], [make.tensor(f"x{number}", [1, 4], "FLOAT32", scales=())])
+    found = text(inspect_model(make.model([0], [8])))
+    why = "Operation is working on an unsupported data type; x0 is FLOAT32; x1 is FLOAT32; x2 is FLOAT32; "
+    assert f"0-7  TANH      {why}x3 is FLOAT32; 4 more" in found
+
+
 def test_long_lists_are_cut() -> None:
     make = Maker()
     make.tensor("x", [1, 4])

@@ -188,6 +188,17 @@ def test_a_plain_model_with_other_operations_is_refused() -> None:
     )
 
 
+def test_a_payload_with_other_operations_is_refused() -> None:
+    model, _ = pair(mixed(), simulated=True)
+    native = schema.unpack(mixed())
+    code = next(code for code in native.operatorCodes if code.builtinCode == 0)  # ADD
+    code.builtinCode = code.deprecatedBuiltinCode = 41  # SUB
+    added = native.subgraphs[0].operators[2]
+    added.builtinOptionsType, added.builtinOptions = 0, None
+    with pytest.raises(CoralforgeError, match="payload holds other operations"):
+        inspect_model(model, parse_model(PLAIN, schema.pack(native)))
+
+
 def _leaky_only() -> bytes:
     make = Maker()
     image, last = make.tensor("image", [1, 4]), make.tensor("last", [1, 4])

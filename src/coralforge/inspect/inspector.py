@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from coralforge.errors import user_error
 from coralforge.inspect.advice import advise
 from coralforge.inspect.inspection import Form, Inspection, Located, Place, Program, Refusal
-from coralforge.inspect.pair import after_tpu, moved_to_tpu
+from coralforge.inspect.pair import after_tpu, moved_to_tpu, not_a_pair
 from coralforge.inspect.programs import compiled_operations, form_of, read_programs, unwrap
 from coralforge.models.graph import Graph
 from coralforge.models.ops import Status
@@ -49,9 +51,16 @@ def _compiled(model: Model, plain: Model | None, form: Form) -> Inspection:
         unwrapped = unwrap(model)
         graph, inside = unwrapped.graph, unwrapped.inside
     if plain is not None:
+        before = _names(graph, inside)
         graph, inside = plain.graph, moved_to_tpu(model, plain)
+        if form is Form.SIMULATED and before != _names(graph, inside):
+            raise not_a_pair(model, plain, "the simulator's payload holds other operations")
     place = Place.SIMULATED if form is Form.SIMULATED else Place.TPU
     return _inspection(model, plain, form, graph, _located(graph, inside, place), programs)
+
+
+def _names(graph: Graph, inside: frozenset[int]) -> Counter[str]:
+    return Counter(operation.name for operation in graph.operations if operation.index in inside)
 
 
 def _located(graph: Graph, inside: frozenset[int], place: Place) -> tuple[Located, ...]:

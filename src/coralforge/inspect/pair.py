@@ -26,19 +26,19 @@ def moved_to_tpu(compiled: Model, plain: Model) -> frozenset[int]:
         CoralforgeError: reason ``model-pair`` when the plain model is none, or another one; exit code 2.
     """
     if form_of(plain) is not Form.PLAIN:
-        raise _no_pair(compiled, plain, f"{plain.path} is compiled itself: it has the operator {CUSTOM_CODE}")
+        raise not_a_pair(compiled, plain, f"{plain.path} is compiled itself: it has the operator {CUSTOM_CODE}")
     if different := _edges(compiled.graph, plain.graph):
-        raise _no_pair(compiled, plain, "\n".join(different))
+        raise not_a_pair(compiled, plain, "\n".join(different))
     left = [one for one in compiled.graph.operations if one.custom_code != CUSTOM_CODE]
     wanted = Counter(_key(compiled.graph, operation) for operation in left)
     there = Counter(_key(plain.graph, operation) for operation in plain.graph.operations)
     strange = [one for one in left if wanted[_key(compiled.graph, one)] > there[_key(compiled.graph, one)]]
     if strange:
         lines = [f"{one.index} {one.custom_code or one.name} is in the compiled model only" for one in strange]
-        raise _no_pair(compiled, plain, "\n".join(lines[:_SHOWN]))
+        raise not_a_pair(compiled, plain, "\n".join(lines[:_SHOWN]))
     keys = {one.index: _key(plain.graph, one) for one in plain.graph.operations}
     if doubtful := [key for key, count in wanted.items() if there[key] != count]:
-        raise _no_pair(
+        raise not_a_pair(
             compiled, plain, f"its tensors have no names of their own: several {doubtful[0][0]} look alike"
         )
     moved = frozenset(index for index, key in keys.items() if key not in wanted)
@@ -49,7 +49,7 @@ def moved_to_tpu(compiled: Model, plain: Model) -> frozenset[int]:
 def _require_head_and_tail(compiled: Model, plain: Model, moved: frozenset[int]) -> None:
     """One `edgetpu-custom-op` is one step: nothing in it can wait for the CPU after it has begun."""
     if not moved:
-        raise _no_pair(compiled, plain, "every operation of the plain model is still in the compiled one")
+        raise not_a_pair(compiled, plain, "every operation of the plain model is still in the compiled one")
     if len(compiled_operations(compiled.graph)) > 1:
         return
     after = after_tpu(plain.graph, moved)
@@ -57,7 +57,7 @@ def _require_head_and_tail(compiled: Model, plain: Model, moved: frozenset[int])
     for operation in plain.graph.operations:
         if operation.index in moved and any(producers.get(index) in after for index in operation.inputs):
             line = f"{operation.index} {operation.name} would have to run on the Edge TPU after the CPU has gone on"
-            raise _no_pair(compiled, plain, line)
+            raise not_a_pair(compiled, plain, line)
 
 
 def after_tpu(graph: Graph, inside: frozenset[int]) -> set[int]:
@@ -103,7 +103,8 @@ def _key(graph: Graph, operation: Operation) -> Key:
     )
 
 
-def _no_pair(compiled: Model, plain: Model, details: str) -> CoralforgeError:
+def not_a_pair(compiled: Model, plain: Model, details: str) -> CoralforgeError:
+    """The error for two models that do not belong together."""
     return user_error(
         f"{plain.path} is not the model that {compiled.path} was compiled from",
         reason="model-pair",

@@ -10,7 +10,7 @@ from typing import TextIO
 from coralforge.inspect import words
 from coralforge.inspect.inspection import Inspection, Located, Place
 from coralforge.models.graph import CUSTOM, Tensor
-from coralforge.models.ops import newest_versions
+from coralforge.models.ops import Status, newest_versions
 
 REFUSALS = "Why the model would be refused"
 EDGES = "Inputs and outputs"
@@ -110,21 +110,25 @@ def _operators(inspection: Inspection) -> Table:
 
 
 def _left(inspection: Inspection) -> Table:
-    """One row for each reason, in the order in which it is first met."""
-    groups: dict[str, list[Located]] = {}
+    """One row for each rule that is broken, in the order in which they are first met."""
+    groups: dict[tuple[Status, str, str], list[Located]] = {}
     for one in inspection.operations:
         if one.place is Place.CPU or one.remark:
-            groups.setdefault(words.reason(one), []).append(one)
+            groups.setdefault((one.status, one.decision.rule, one.remark), []).append(one)
     rows = [
         (
             words.numbers([one.operation.index for one in group]),
-            ", ".join(words.some([words.short(name, 30) for name in dict.fromkeys(one.called for one in group)])),
-            why,
+            _distinct([words.short(one.called, 30) for one in group], ", "),
+            words.reason(group[0], _distinct([one.decision.why for one in group], "; ")),
         )
-        for why, group in groups.items()
+        for group in groups.values()
     ]
     what = "What would stay on the CPU, and why" if inspection.predicted else "What is left on the CPU, and why"
     return Table(what, ("No.", "Operator", "Why"), _some(rows))
+
+
+def _distinct(texts: Sequence[str], between: str) -> str:
+    return between.join(words.some(list(dict.fromkeys(texts))))
 
 
 def _advice(inspection: Inspection) -> Table:

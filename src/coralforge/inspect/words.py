@@ -11,7 +11,8 @@ from coralforge.models.report import size
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
 CHIP = 8 << 20  # bytes of memory on the chip, of which parameters get the most
-_LONGEST = 60
+_LONGEST = 60  # characters of a name
+_SENTENCE = 400  # of a reason, which may have names in it
 
 Facts = Sequence[tuple[str, str]]
 
@@ -107,10 +108,11 @@ def short(name: str, longest: int = _LONGEST) -> str:
     return name if len(name) <= longest else f"{name[:half]}...{name[-(longest - 3 - half) :]}"
 
 
-def reason(one: Located) -> str:
-    """Why an operation is where it is; empty where there is nothing to say."""
+def reason(one: Located, why: str | None = None) -> str:
+    """Why an operation is where it is; empty where there is nothing to say. ``why``: instead of its own."""
     status = "" if one.place is not Place.CPU else one.status.value
-    return "; ".join(part for part in (status, one.decision.why, one.remark) if part)
+    parts = (status, short(one.decision.why if why is None else why, _SENTENCE), one.remark)
+    return "; ".join(part for part in parts if part)
 
 
 def numbers(indices: Sequence[int]) -> str:

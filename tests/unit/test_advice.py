@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from coralforge.models.partition import partition
 from coralforge.models.tflite import Model, parse_model
 from tests.unit.model_maker import Maker, X, classifier, mixed
 
+ROOT = Path(__file__).resolve().parents[2]
 ANY_OPERATOR = {"complete", "constant-parameters", "own-state", "readable-version", "some-input", "static-size"}
 ANY_OPERATOR |= {"three-dimensions"}
 BY_OPERATOR = {"known-operator", "eight-bits", "one-subgraph"}  # these take more than a text for each rule
@@ -103,6 +106,12 @@ def test_there_is_an_advice_for_every_rule() -> None:
     limits = {limit.__name__.replace("_", "-") for rule in RULES.values() for limit in rule.limits}
     assert set(remedies.RULES) == limits | ANY_OPERATOR
     assert not set(remedies.RULES) & BY_OPERATOR
+
+
+def test_every_rule_is_documented() -> None:
+    page = (ROOT / "docs" / "inspect.md").read_text()
+    rows = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`([a-z-]+)`", rows)) == set(remedies.RULES) | BY_OPERATOR
 
 
 def test_advice_by_operator_is_for_operators_that_exist_and_are_not_mapped() -> None:

@@ -77,6 +77,8 @@ def test_a_fraction_that_is_none(model: Path, said: str) -> None:
 def test_the_model_has_to_be_named_and_there() -> None:
     assert refused(Request("")).reason == "option-missing"
     assert refused(Request("absent.tflite")).reason == "model-missing"
+    for empty in (Request("x", plain=""), Request("x", json=""), Request("x", html="")):
+        assert "names no file" in refused(empty).brief
 
 
 def test_no_output_may_be_an_input_or_another_output(model: Path) -> None:

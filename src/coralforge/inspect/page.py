@@ -35,32 +35,19 @@ def html(inspection: Inspection) -> str:
     """The page: the same for the same models."""
     from markupsafe import Markup
 
-    report = report_of(inspection)
     style = _data("page.css")
     return _template().render(
+        **_summary(inspection),
         version=__version__,
         inspection=inspection,
-        headline=report.headline,
-        notes=report.notes,
-        facts=report.facts[1:],  # the share is shown larger
-        tables=[table for table in report.tables if table.title not in (REFUSALS, OPERATORS)],
-        operators=next((table for table in report.tables if table.title == OPERATORS), Table(OPERATORS, (), ())),
-        by_name={name: place for place, name in words.PLACES.items()},
-        edges_title=EDGES,
-        file=text(inspection.path.name),
-        kind=_KINDS[inspection.form],
-        badge_class=_BADGES[inspection.form],
-        chip_class="simulated" if inspection.form is Form.SIMULATED else "tpu",
-        fraction=inspection.fraction,
-        share="?" if inspection.fraction is None else words.percent(inspection.fraction),
-        share_of=_share_of(inspection),
-        places=words.PLACES,
-        shown_places=[place for place in Place if any(one.place is place for one in inspection.operations)],
         columns=draw(inspection),
         wide=WIDE,
         high=HIGH,
         operations=inspection.operations[:_MOST],
         hidden=max(0, len(inspection.operations) - _MOST),
+        places=words.PLACES,
+        by_name={name: place for place, name in words.PLACES.items()},
+        shown_places=[place for place in Place if any(one.place is place for one in inspection.operations)],
         options=_options,
         tensors=lambda one: _tensors(inspection, one),
         newest=_newest,
@@ -73,6 +60,26 @@ def html(inspection: Inspection) -> str:
         style=Markup(style),  # noqa: S704 - our own file
         style_hash=_hash(style),
     )
+
+
+def _summary(inspection: Inspection) -> dict[str, object]:
+    """What stands on top, and the tables that the text has too."""
+    report = report_of(inspection)
+    return {
+        "headline": report.headline,
+        "notes": report.notes,
+        "facts": report.facts[1:],  # the share is shown larger
+        "tables": [table for table in report.tables if table.title not in (REFUSALS, OPERATORS)],
+        "operators": next((table for table in report.tables if table.title == OPERATORS), None),
+        "edges_title": EDGES,
+        "file": text(inspection.path.name),
+        "kind": _KINDS[inspection.form],
+        "badge_class": _BADGES[inspection.form],
+        "chip_class": "simulated" if inspection.form is Form.SIMULATED else "tpu",
+        "fraction": inspection.fraction,
+        "share": "?" if inspection.fraction is None else words.percent(inspection.fraction),
+        "share_of": _share_of(inspection),
+    }
 
 
 @cache

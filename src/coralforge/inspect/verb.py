@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,8 @@ def inspect(request: Request) -> None:
     if not request.model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.tflite")
     wanted = _fraction(request.min_mapped)
-    sources = [Path(name).expanduser() for name in (request.model, request.plain) if name]
-    outputs = {"--json": request.json, "--html": request.html}
-    files = {option: Path(name).expanduser() for option, name in outputs.items() if name and isinstance(name, str)}
+    sources = [Path(request.model).expanduser(), *_named({"--plain": request.plain}).values()]
+    files = _named({"--json": request.json, "--html": request.html})
     _require_apart(sources, files)
     models = [read_model(source) for source in sources]
     inspection = inspect_model(*models)
@@ -80,6 +80,13 @@ def _show(inspection: Inspection, as_json: bool) -> None:
 
         show(inspection, sys.stdout)
     sys.stdout.flush()
+
+
+def _named(said: Mapping[str, str | bool | None]) -> dict[str, Path]:
+    """The files that options name."""
+    if empty := [option for option, name in said.items() if name == ""]:
+        raise user_error(f"{empty[0]} names no file", reason="option-missing", remedy="name one, or leave it out")
+    return {option: Path(name).expanduser() for option, name in said.items() if isinstance(name, str)}
 
 
 def _fraction(said: str | None) -> float | None:

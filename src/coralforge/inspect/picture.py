@@ -14,7 +14,7 @@ _MOST = 8_000  # cells; larger graphs are not drawn
 _ROWS = 20  # layers of a column
 WIDE, HIGH = 180, 34  # a box
 _PITCH = 56  # from layer to layer
-_MARGIN = 26
+_MARGIN = 32
 _LABEL, _BELOW = 23, 29  # characters that fit
 
 

@@ -271,6 +271,32 @@ def compile_model(
     frontdoor.enter(verbs.compile_model, request)
 
 
+@task(
+    help={
+        "model": "The .tflite to look at: plain (what would be mapped is predicted), or compiled.",
+        "plain": "What a compiled model was compiled from: says for each operation where it runs.",
+        "json": "Write JSON instead (docs/schema/inspection.schema.json), or --json FILE beside the text.",
+        "html": "Also write a page with a picture of the graph.",
+        "min-mapped": "Fail (exit code 6) if less than this part of the operations is mapped: 0.95 or 95%.",
+    },
+    optional=["json"],
+    auto_shortflags=False,  # -h is help
+)
+def inspect(
+    c: Context,
+    model: str = "",
+    plain: Text = None,
+    json: str | bool | None = None,
+    html: Text = None,
+    min_mapped: Text = None,
+) -> None:
+    """Say where each operation of a model runs, why, and what to change."""
+    from coralforge import frontdoor
+    from coralforge.inspect import verb
+
+    frontdoor.enter(verb.inspect, verb.Request(model, plain, json, html, min_mapped))
+
+
 @task(help={"everything": "Also remove downloads, images and the output folder."})
 def clean(c: Context, everything: bool = False) -> None:
     """Remove what can be made again: artifacts, trees, Bazel's cache, stray containers."""

@@ -13,6 +13,7 @@ from coralforge.models.quantizer.model_config import custom_layers, unknown_laye
 from coralforge.models.quantizer.model_files import Kind, ModelFile
 from coralforge.models.quantizer.request import Request
 from coralforge.models.quantizer.samples import Feed, Input
+from coralforge.models.quantizer.upsampling import upsample_by_resizing
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -109,6 +110,8 @@ def _keras_function(model: Any, structure: Any, legacy: bool) -> _Loaded:
     def call(*values: Any) -> Any:
         return tf.nest.flatten(model(tf.nest.pack_sequence_as(structure, list(values)), training=False))
 
+    if not legacy:
+        upsample_by_resizing(model)
     keep = model if legacy else [variable.value for variable in model.variables]
     return _Loaded(call, keep, specs, _unique(list(outputs)))
 

@@ -24,9 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-m", "--model", required=True, help="a .keras or .h5 file, or the folder of a SavedModel")
     parser.add_argument("-o", "--output", help="where the .tflite goes (default: MODEL_quant.tflite)")
-    parser.add_argument("-n", "--count", type=int, default=100, help="how many random samples (default: 100)")
+    parser.add_argument("-n", "--count", default="100", help="how many random samples (default: 100)")
     arguments = parser.parse_args()
-    frontdoor.enter(verbs.quantize_model, arguments.model, arguments.output, {"random": arguments.count})
+    frontdoor.enter(verbs.quantize_model, arguments.model, arguments.output, {}, {"random": arguments.count})
 
 
 if __name__ == "__main__":

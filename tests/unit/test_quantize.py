@@ -129,9 +129,9 @@ class TestOptions:
             ({"timeout": 0}, "quantize-option", "--timeout 0"),
             ({"timeout": float("nan")}, "quantize-option", "--timeout nan"),
             ({"memory": -1}, "quantize-option", "--memory -1"),
-            ({"shape": "224,224"}, "quantize-option", "--shape '224,224'"),
-            ({"shape": "0x3"}, "quantize-option", "--shape '0x3'"),
-            ({"shape": "²x3"}, "quantize-option", "--shape"),
+            ({"shape": "224,224"}, "quantize-option", "--input-shape '224,224'"),
+            ({"shape": "0x3"}, "quantize-option", "--input-shape '0x3'"),
+            ({"shape": "²x3"}, "quantize-option", "--input-shape"),
             ({"samples": ""}, "option-missing", "--samples"),
             ({"preprocess": "imagenet"}, "preprocess-unknown", "'imagenet'"),
             ({"model": Path("absent.keras")}, "model-missing", "absent.keras"),
@@ -384,6 +384,11 @@ class TestReport:
     )
     def test_what_speaks_against_it(self, samples: dict[str, Any], said: str) -> None:
         assert any(said in warning for warning in self.report(**samples).warnings)
+
+    def test_pixels_that_are_scaled_twice(self) -> None:
+        data = self.report().data
+        data["model"] = {**data["model"], "scales_pixels": True}
+        assert any("--preprocess 0..1 did so before" in text for text in find_warnings(data))
 
     def test_poor_agreement_and_ties(self) -> None:
         data = self.report().data

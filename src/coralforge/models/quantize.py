@@ -153,7 +153,9 @@ def _shape(text: str) -> tuple[int, ...]:
     sizes = text.split("x") if text else []
     if not all(size.isdecimal() and 0 < int(size) < 1 << 20 for size in sizes):
         raise user_error(
-            f"--shape {text!r} is not a shape", reason="quantize-option", remedy="for example --shape 224x224x3"
+            f"--input-shape {text!r} is not a shape",
+            reason="quantize-option",
+            remedy="for example --input-shape 224x224x3",
         )
     return tuple(map(int, sizes))
 

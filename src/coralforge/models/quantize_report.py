@@ -79,6 +79,8 @@ def find_warnings(data: dict[str, Any]) -> list[str]:
         found.append(f"calibrated with {samples['calibrated']} samples only; 100 to 500 are usual")
     if not samples["held_out"]:
         found.append("no sample was held out: the accuracy is that for a sample the model was calibrated with")
+    if data["model"]["scales_pixels"] and samples["preprocess"] not in ("raw", "none"):
+        found.append(f"the model scales pixels itself, and --preprocess {samples['preprocess']} did so before")
     for one in data["outputs"]:
         top1 = one["accuracy"].get("top1")
         if top1 and top1["agreement"] < _POOR:

@@ -177,7 +177,7 @@ def smoke(c: Context, bundle: Text = None, report: Text = None, arch: Text = Non
         "random": "Calibrate with that many RANDOM samples; for trying out only: nothing is verified.",
         "max-samples": "Take at most that many samples, a fifth of them to compare with (default: 500).",
         "signature": "Which signature of a SavedModel (default: serving_default, or the only one).",
-        "shape": "Sizes of an input that the model leaves open, without the batch: 224x224x3.",
+        "input-shape": "Sizes of an input that the model leaves open, without the batch: 224x224x3.",
         "trust": "Run code that the model file has in it (Lambda layers).",
         "timeout": "Give up after that many seconds (default: 7200).",
         "memory": "MiB that TensorFlow may take (default: three quarters of the machine's).",
@@ -190,21 +190,21 @@ def quantize_model(
     output: Text = None,
     preprocess: str = "auto",
     io: str = "uint8",
-    random: int = 0,
-    max_samples: int = 500,
+    random: str = "0",
+    max_samples: str = "500",
     signature: str = "",
-    shape: str = "",
+    input_shape: str = "",
     trust: bool = False,
-    timeout: int = 7200,
-    memory: int = 0,
+    timeout: str = "7200",
+    memory: str = "0",
 ) -> None:
     """Quantize a Keras model or SavedModel to a .tflite of full integers."""
     from coralforge import frontdoor
     from coralforge.models import verbs
 
-    options = {"samples": samples, "preprocess": preprocess, "io": io, "random": random, "max_samples": max_samples}
-    options |= {"signature": signature, "shape": shape, "trust": trust, "timeout": timeout, "memory": memory}
-    frontdoor.enter(verbs.quantize_model, model, output, options)
+    options = {"samples": samples, "preprocess": preprocess, "io": io, "signature": signature, "shape": input_shape}
+    numbers = {"random": random, "max_samples": max_samples, "timeout": timeout, "memory": memory}
+    frontdoor.enter(verbs.quantize_model, model, output, {**options, "trust": trust}, numbers)
 
 
 @task(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import sys
 import textwrap
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
@@ -25,7 +27,7 @@ from coralforge.models.quantizer.environment import TENSORFLOW
 from coralforge.models.quantizer.feeding import pixel_error
 from coralforge.models.quantizer.preprocess import parse
 from coralforge.models.tflite import Model, parse_model, read_model
-from coralforge.models.tidy import in_order
+from coralforge.models.tidy import tidied
 from tests.conftest import ROOT
 from tests.unit.keras_maker import write_keras
 from tests.unit.model_maker import Maker, classifier
@@ -127,9 +129,9 @@ class TestOptions:
             ({"timeout": 0}, "quantize-option", "--timeout 0"),
             ({"timeout": float("nan")}, "quantize-option", "--timeout nan"),
             ({"memory": -1}, "quantize-option", "--memory -1"),
-            ({"shape": "224,224"}, "quantize-option", "--shape '224,224'"),
-            ({"shape": "0x3"}, "quantize-option", "--shape '0x3'"),
-            ({"shape": "²x3"}, "quantize-option", "--shape"),
+            ({"shape": "224,224"}, "quantize-option", "--input-shape '224,224'"),
+            ({"shape": "0x3"}, "quantize-option", "--input-shape '0x3'"),
+            ({"shape": "²x3"}, "quantize-option", "--input-shape"),
             ({"samples": ""}, "option-missing", "--samples"),
             ({"preprocess": "imagenet"}, "preprocess-unknown", "'imagenet'"),
             ({"model": Path("absent.keras")}, "model-missing", "absent.keras"),
@@ -167,7 +169,9 @@ class TestRun:
     def test_a_refused_model_leaves_nothing(self, options: QuantizeOptions, stand_in: Callable[..., Path]) -> None:
         make = Maker()
         image = make.tensor("image", [1, 4, 4, 3])
-        python = stand_in(make.pack([image], [make.conv(image, "grouped", 4, 4, version=6)]))
+        python = stand_in(
+            schema.pack(signed(make, {b"io": image}, {b"io": make.conv(image, "grouped", 4, 4, version=6)}).native)
+        )
         before = sorted(options.output.parent.iterdir())
         message = refused(lambda: quantize(options, Recorder(), python), "model-op-version")
         assert "CONV_2D version 6: the compiler reads up to version 5; it comes from a Conv2D with groups" in message
@@ -229,19 +233,68 @@ def model(data: bytes) -> Model:
     return parse_model(Path("x.tflite"), data)
 
 
+def signed(make: Maker, inputs: dict[bytes, int], outputs: dict[bytes, int]) -> Model:
+    """The model with one signature, as TensorFlow's converter writes it."""
+    sides = [[schema.new("TensorMap", name=n, tensorIndex=i) for n, i in side.items()] for side in (inputs, outputs)]
+    make.native.signatureDefs = [schema.new("SignatureDef", signatureKey=b"x", inputs=sides[0], outputs=sides[1])]
+    return model(make.pack(list(inputs.values()), list(outputs.values())))
+
+
 def test_inputs_and_outputs_come_in_the_order_of_the_names() -> None:
     make = Maker()
-    a, b = make.tensor("a", [1, 3]), make.tensor("b", [1, 3])
-    c, d = make.tensor("c", [1, 3]), make.tensor("d", [1, 3])
+    a, b, c, d = (make.tensor(name, [1, 3]) for name in "abcd")
     make.operator("ADD", [a, b], [c], 2)
     make.operator("MUL", [a, b], [d], 2)
-    inputs, outputs = (
-        [schema.new("TensorMap", name=name, tensorIndex=index) for name, index in side]
-        for side in ([(b"a", a), (b"b", b)], [(b"c", c), (b"d", d)])
-    )
-    make.native.signatureDefs = [schema.new("SignatureDef", signatureKey=b"x", inputs=inputs, outputs=outputs)]
-    ordered = model(in_order(model(make.pack([a, b], [c, d])), ["b", "a"], ["d", "c"])).graph
+    data, changes = tidied(signed(make, {b"a": a, b"b": b}, {b"c": c, b"d": d}), ["b", "a"], ["d", "c"])
+    ordered = model(data).graph
     assert [ordered.tensors[i].name for i in (*ordered.inputs, *ordered.outputs)] == ["b", "a", "d", "c"]
+    assert changes == ()
+
+
+class TestOlderVersions:
+    """TRANSPOSE_CONV 4 becomes 3 or 2 where its activation changes nothing."""
+
+    def make(self, activation: int, scale: float, zero_point: int, bias: bool) -> Model:
+        make = Maker()
+        image = make.tensor("image", [1, 4, 4, 3])
+        inputs = [make.integers("shape", 1, 8, 8, 2), make.weights("w", [2, 3, 3, 3]), image]
+        if bias:
+            inputs.append(make.tensor("b", [2], "INT32", struct.pack("<2i", 900, -900), [0.0005]))
+        made = make.tensor("made", [1, 8, 8, 2], scales=[scale])
+        make.graph.tensors[made].quantization.zeroPoint = [zero_point]
+        options = {"padding": 0, "strideW": 2, "strideH": 2, "fusedActivationFunction": activation}
+        make.operator("TRANSPOSE_CONV", inputs, [made], 4, ("TransposeConvOptions", options))
+        return signed(make, {b"i": image}, {b"o": made})
+
+    @pytest.mark.parametrize("bias", [True, False])
+    @pytest.mark.parametrize(("activation", "scale"), [(1, 0.05), (1, 0.02), (3, 6 / 255), (3, 0.02)])
+    def test_outputs_stay_the_same(self, activation: int, scale: float, bias: bool) -> None:
+        before = self.make(activation, scale, -128, bias)
+        data, changes = tidied(before, ["i"], ["o"])
+        version = 3 if bias else 2
+        assert changes == (f"TRANSPOSE_CONV 0: version 4 to {version}",)
+        after = model(data)
+        assert [operation.version for operation in after.graph.operations] == [version]
+        image = np.random.default_rng(1).integers(-128, 128, (1, 4, 4, 3), np.int8)
+        [wanted], [got] = (run(schema.pack(one.native), image) for one in (before, after))
+        assert len(np.unique(wanted)) > 20
+        np.testing.assert_array_equal(wanted, got)
+
+    @pytest.mark.parametrize(
+        ("activation", "scale", "zero_point"),
+        [(1, 0.05, -100), (3, 0.05, -128), (2, 0.05, -128), (4, 0.05, -128), (0, 0.05, -128)],
+    )
+    def test_what_needs_its_activation_stays(self, activation: int, scale: float, zero_point: int) -> None:
+        assert tidied(self.make(activation, scale, zero_point, True), ["i"], ["o"])[1] == ()
+
+
+def run(data: bytes, image: Any) -> list[Any]:
+    """Outputs of a model of one input."""
+    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    return [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
 
 
 class TestAccuracy:
@@ -295,7 +348,7 @@ class TestReport:
     """What the user reads."""
 
     def report(self, **samples: Any) -> QuantizeReport:
-        data = {**FACTS, "operations": [{"name": "CONV_2D", "version": 3, "count": 2}], "seconds": 3.2}
+        data = {**FACTS, "operations": [{"name": "CONV_2D", "version": 3, "count": 2}], "lowered": [], "seconds": 3.2}
         data["model"] = {**FACTS["model"], "bytes": 123_456, "name": "net.keras"}
         data["output"] = {"bytes": 4_567, "io": "uint8", "name": "net.tflite"}
         data["samples"] = {"random": False, "origin": "pictures", **FACTS["samples"], **samples}
@@ -331,6 +384,11 @@ class TestReport:
     )
     def test_what_speaks_against_it(self, samples: dict[str, Any], said: str) -> None:
         assert any(said in warning for warning in self.report(**samples).warnings)
+
+    def test_pixels_that_are_scaled_twice(self) -> None:
+        data = self.report().data
+        data["model"] = {**data["model"], "scales_pixels": True}
+        assert any("--preprocess 0..1 did so before" in text for text in find_warnings(data))
 
     def test_poor_agreement_and_ties(self) -> None:
         data = self.report().data
@@ -373,7 +431,7 @@ class TestPython:
         assert models_python.find_python(tmp_path, {models_python.VARIABLE: sys.executable}) == Path(sys.executable)
 
     def test_what_to_do_without(self, tmp_path: Path) -> None:
-        assert "run scripts/bootstrap quantize" in self.missing(tmp_path, {}).remedy
+        assert "scripts/bootstrap --models" in self.missing(tmp_path, {}).remedy
 
     def test_one_of_another_lock_is_not_used(self, tmp_path: Path) -> None:
         self.make(tmp_path, lock=b"older")

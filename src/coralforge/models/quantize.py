@@ -21,7 +21,7 @@ from coralforge.models.quantizer import preprocess
 from coralforge.models.quantizer.functions import looks_like_function
 from coralforge.models.quantizer.request import Request
 from coralforge.models.tflite import parse_model, write_file
-from coralforge.models.tidy import in_order
+from coralforge.models.tidy import tidied
 
 IOS = ("uint8", "int8")
 MAX_SAMPLES = 100_000
@@ -74,12 +74,18 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
     with tempfile.TemporaryDirectory(prefix="coralforge-quantize-", ignore_cleanup_errors=True) as staging:
         request = _request(options, Path(staging))
         facts = run_worker(interpreter, request, _limits(options), sink)
-        model = parse_model(options.output, request.output.read_bytes())
+        converted = parse_model(options.output, request.output.read_bytes())
+    data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
+    model = parse_model(options.output, data)
     check_quantized(model, options.model, facts["versions"]["tensorflow"])
-    data = in_order(model, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
     place = options.output.with_suffix(".quantize.json")
     report = make_report(
-        options.model, options.output, place, _facts(options, facts, data), time.monotonic() - started, model.graph
+        options.model,
+        options.output,
+        place,
+        _facts(options, {**facts, "lowered": list(changes)}, data),
+        time.monotonic() - started,
+        model.graph,
     )
     write_file(options.output, data)
     write_file(place, report.json())
@@ -147,7 +153,9 @@ def _shape(text: str) -> tuple[int, ...]:
     sizes = text.split("x") if text else []
     if not all(size.isdecimal() and 0 < int(size) < 1 << 20 for size in sizes):
         raise user_error(
-            f"--shape {text!r} is not a shape", reason="quantize-option", remedy="for example --shape 224x224x3"
+            f"--input-shape {text!r} is not a shape",
+            reason="quantize-option",
+            remedy="for example --input-shape 224x224x3",
         )
     return tuple(map(int, sizes))
 

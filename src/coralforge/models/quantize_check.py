@@ -25,7 +25,7 @@ CAUSES: Mapping[tuple[str, int], tuple[str, str]] = {
     ),
     ("FLOOR_DIV", 3): ("a division // of quantized tensors", "multiply by the inverse"),
     ("FLOOR_MOD", 2): ("a remainder % of quantized tensors", "take it out of the model"),
-    ("GELU", 2): ("the activation gelu", "use relu or relu6, or gelu(approximate=True)"),
+    ("GELU", 2): ("the activation gelu", "use relu, relu6 or swish"),
     ("LOG", 2): ("tf.math.log", "take it out of the model: the order of scores is the same without"),
     ("PAD", 4): ("padding of more than 4 dimensions", "reshape to 4 dimensions before"),
     ("PADV2", 4): ("padding of more than 4 dimensions", "reshape to 4 dimensions before"),
@@ -33,10 +33,18 @@ CAUSES: Mapping[tuple[str, int], tuple[str, str]] = {
     ("REDUCE_PROD", 2): ("tf.reduce_prod", "take it out of the model"),
     ("STRIDED_SLICE", 6): ("a slice with ... or tf.newaxis", "write out all axes, and use tf.reshape"),
     ("STRIDED_SLICE", 8): ("a slice whose end is computed from its start", "use sizes that are fixed"),
-    ("TILE", 3): ("tf.tile, also in RepeatVector", "use UpSampling2D, or concatenate the tensor with itself"),
+    ("TILE", 3): (
+        "tf.tile, RepeatVector, or UpSampling2D of Keras 3 in a SavedModel",
+        "give the .keras file instead",
+    ),
     ("TRANSPOSE", 6): ("a Permute of more than 5 dimensions", "reshape to fewer dimensions before"),
-    ("TRANSPOSE_CONV", 4): ("an activation directly after Conv2DTranspose", "put BatchNormalization in between"),
+    ("TRANSPOSE_CONV", 4): (
+        "an activation after Conv2DTranspose",
+        "use relu or relu6, or take another layer between",
+    ),
 }
+
+_BORDER = {"QUANTIZE", "DEQUANTIZE"}  # they surround the operations that are to blame
 
 
 def check_quantized(model: Model, source: Path, tensorflow: str) -> None:
@@ -72,21 +80,20 @@ def _explained(name: str, version: int, newest: int, tensorflow: str) -> str:
 
 def _require_integers(graph: Graph, source: Path) -> None:
     """No float tensor that an operation reads or makes; the inner state that LSTMs declare as float is none."""
-    left: dict[str, None] = {}
+    left: dict[str, str] = {}
     for operation in graph.operations:
-        for index in (*operation.inputs, *operation.outputs):
-            if index != -1 and graph.tensors[index].floating:
-                name = operation.custom_code if operation.name == CUSTOM else operation.name
-                left[f"{name}: {graph.tensors[index].name} is {graph.tensors[index].kind}"] = None
+        found = [i for i in (*operation.outputs, *operation.inputs) if i != -1 and graph.tensors[i].floating]
+        if found:
+            name = operation.custom_code if operation.name == CUSTOM else operation.name
+            left.setdefault(name, f"{name}: {graph.tensors[found[0]].name[:60]} is {graph.tensors[found[0]].kind}")
     if left:
-        raise _floats(source, list(left))
+        raise _floats(source, {name: text for name, text in left.items() if name not in _BORDER} or left)
 
 
-def _floats(source: Path, left: list[str]) -> CoralforgeError:
-    more = [f"and {len(left) - 10} more"] if len(left) > 10 else []
+def _floats(source: Path, left: Mapping[str, str]) -> CoralforgeError:
     return user_error(
         f"{source} could not be quantized to full integer: some operations still compute with floats",
         reason="model-not-quantized",
-        details="\n".join([*left[:10], *more]),
+        details="\n".join(left.values()),
         remedy="replace these operations; docs/models.md says what the Edge TPU takes",
     )

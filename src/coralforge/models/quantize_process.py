@@ -191,7 +191,7 @@ def _too_long(run: _Run, limits: Limits) -> CoralforgeError:
 
 def _too_much(run: _Run, limits: Limits, used: int) -> CoralforgeError:
     return build_error(
-        f"quantizing took {used / 2**30:.1f} GiB of memory, and may take {limits.memory / 2**30:.1f} GiB",
+        f"quantizing took {used >> 20} MiB of memory, and may take {limits.memory >> 20}",
         reason="quantize-memory",
         details=f"step: {run.step}",
         remedy="give it more with --memory MIB, or fewer samples with --max-samples",

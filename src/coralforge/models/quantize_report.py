@@ -79,6 +79,8 @@ def find_warnings(data: dict[str, Any]) -> list[str]:
         found.append(f"calibrated with {samples['calibrated']} samples only; 100 to 500 are usual")
     if not samples["held_out"]:
         found.append("no sample was held out: the accuracy is that for a sample the model was calibrated with")
+    if data["model"]["scales_pixels"] and samples["preprocess"] not in ("raw", "none"):
+        found.append(f"the model scales pixels itself, and --preprocess {samples['preprocess']} did so before")
     for one in data["outputs"]:
         top1 = one["accuracy"].get("top1")
         if top1 and top1["agreement"] < _POOR:
@@ -111,7 +113,11 @@ def report_text(report: QuantizeReport) -> str:
     lines += [f"  {line}" for one in data["outputs"] for line in _accuracy(one)]
     names = ", ".join(f"{one['name']} v{one['version']} x{one['count']}" for one in data["operations"])
     versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
-    lines += ["", f"Operations: {names}", f"Made with: {versions}"]
+    lines += ["", f"Operations: {names}"]
+    lines += (
+        [f"Written in older versions that compute the same: {', '.join(data['lowered'])}"] if data["lowered"] else []
+    )
+    lines += [f"Made with: {versions}"]
     lines += [f"Time: {data['seconds']:.1f} s, at most {data['peak_memory'] / 1e6:.0f} MB of memory"]
     lines += [f"warning: {text}" for text in report.warnings if text != RANDOM]
     return "\n".join([*lines, *([RANDOM] if report.random else [])]) + "\n"

@@ -1,28 +1,36 @@
-"""Puts the inputs and outputs of a converted model into the order of the model that it was made from.
+"""Gives a converted model the order of the model that it was made from, and versions that the compiler reads.
 
-TensorFlow's converter sorts them by rules of its own, while programs find them by position.
+TensorFlow's converter sorts inputs and outputs by rules of its own, while programs find them by position.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 from coralforge.models import schema
 from coralforge.models.graph import text
+from coralforge.models.older import with_older_versions
+from coralforge.models.surgery import Cut, cut
 from coralforge.models.tflite import Model
 
 
-def in_order(model: Model, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """The model's bytes, with its inputs and outputs in the order of these names of its one signature."""
-    native = copy.copy(model.native)
-    [signature] = native.signatureDefs
-    graph = copy.copy(native.subgraphs[0])
-    graph.inputs = _indices(signature.inputs, inputs)
-    graph.outputs = _indices(signature.outputs, outputs)
-    native.subgraphs = [graph]
-    return schema.pack(native)
+def tidied(model: Model, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
+    """The model's bytes, with its inputs and outputs in the order of these names of its one signature.
+
+    Also what was changed about versions of operations, for people; empty for most models.
+    """
+    [signature] = model.native.signatureDefs
+    older = with_older_versions(model)
+    wanted = Cut(
+        model.native,
+        older.operators,
+        older.codes,
+        _indices(signature.inputs, inputs),
+        _indices(signature.outputs, outputs),
+        whole=True,
+    )
+    return schema.pack(cut(wanted)), older.changes
 
 
 def _indices(entries: Sequence[Any], names: Sequence[str]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,8 +164,10 @@ def _options(request: CompileRequest) -> CompilerOptions:
     )
 
 
-def quantize_model(model: str, output: str | None, options: Mapping[str, Any]) -> None:
-    """Quantize one model, write it and its report, and print that; ``options`` are those of ``QuantizeOptions``.
+def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
+    """Quantize one model, write it and its report, and print that.
+
+    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed.
 
     Raises:
         CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
@@ -175,8 +178,16 @@ def quantize_model(model: str, output: str | None, options: Mapping[str, Any]) -
 
     if not model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
+    whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
     source = Path(model).expanduser()
     place = Path(output).expanduser() if output else source.with_name(f"{source.stem}_quant.tflite")
     with make_sink() as sink:
-        report = quantize(QuantizeOptions(source, place, **options), sink)
+        report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
     print(report_text(report), end="")
+
+
+def _number(name: str, text: str) -> int:
+    # Not left to Invoke, which would show a traceback.
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise user_error(f"--{name.replace('_', '-')} {text!r} is not a whole number", reason="quantize-option")
+    return int(text)

@@ -11,7 +11,7 @@ from coralforge.errors import CoralforgeError, user_error
 from coralforge.models.quantizer.load import DEFAULT_SIGNATURE, FloatModel
 from coralforge.models.quantizer.samples import Feed
 
-_OPERATIONS = re.compile(r"\btf\.(\w+)(?:, tf\.|\(|\b)")
+_OPERATIONS = re.compile(r"\btf\.([A-Z]\w*)")
 _CUSTOM = re.compile(r"(?:not yet supported for op|failed to quantize|unsupported op)[^']*'(\w+)'", re.IGNORECASE)
 
 
@@ -78,6 +78,7 @@ class Quantized:
         self._interpreter = tf.lite.Interpreter(
             model_content=data, num_threads=1, experimental_op_resolver_type=resolver
         )
+        self._interpreter.allocate_tensors()
         self._runner = self._interpreter.get_signature_runner(DEFAULT_SIGNATURE)
         self.inputs: dict[str, Any] = self._runner.get_input_details()
         self.outputs: dict[str, Any] = self._runner.get_output_details()
@@ -86,6 +87,7 @@ class Quantized:
         """Outputs as real numbers, by name, for real inputs."""
         import numpy as np
 
+        self._interpreter.reset_all_variables()  # the state of recurrent layers, which would carry over
         made = self._runner(**{name: quantize(feed[name], details) for name, details in self.inputs.items()})
         real = {}
         for name, value in made.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ def scales_pixels(frozen: Any) -> bool:
         if len(readers) != 1 or readers[0].type not in _PASSING | _AFFINE:
             break
         if readers[0].type in _AFFINE:
-            step = _step(frozen, readers[0], tensor, slope, shift)
+            step = _step(readers[0], tensor, slope, shift)
             if step is None:
                 break
             slope, shift = step
@@ -120,20 +120,40 @@ def scales_pixels(frozen: Any) -> bool:
     return 0 < steep <= 0.1 or (steep <= 1 and far >= 20)
 
 
-def _step(frozen: Any, operation: Any, tensor: Any, slope: Any, shift: Any) -> tuple[Any, Any] | None:
+def _step(operation: Any, tensor: Any, slope: Any, shift: Any) -> tuple[Any, Any] | None:
     """The scaling after one more operation; None when its other operand is no small constant."""
     import numpy as np
 
     first, second = operation.inputs[0], operation.inputs[1]
     other, swapped = (second, False) if first.name == tensor.name else (first, True)
-    try:
-        value = np.asarray(frozen.prune([], other)(), np.float64).reshape(-1)
-    except Exception:  # it is computed from the input: TensorFlow raises several kinds of errors
+    found = _constant(other)
+    if found is None:
         return None
-    if value.size > 4 or (swapped and operation.type in ("Sub", "RealDiv")):
+    value = np.asarray(found, np.float64).reshape(-1)
+    if not 0 < value.size <= 4 or (swapped and operation.type in ("Sub", "RealDiv")):
         return None
     if operation.type == "Mul":
         return slope * value, shift * value
     if operation.type == "RealDiv":
         return slope / value, shift / value
     return slope, shift - value if operation.type == "Sub" else shift + value
+
+
+def _constant(tensor: Any, depth: int = 8) -> Any:
+    """The value of a tensor that is made of constants in the ways that Keras' layers do it; None for others."""
+    import numpy as np
+    import tensorflow as tf
+
+    operation = tensor.op
+    if operation.type == "Const":
+        return tf.make_ndarray(operation.get_attr("value"))
+    known: dict[str, Callable[..., Any]]
+    known = {"Identity": np.asarray, "Cast": np.asarray, "Sqrt": np.sqrt, "Maximum": np.maximum, "Reshape": _unshaped}
+    if operation.type not in known or depth == 0:
+        return None
+    values = [_constant(one, depth - 1) for one in operation.inputs]
+    return None if any(value is None for value in values) else known[operation.type](*values)
+
+
+def _unshaped(value: Any, _shape: Any) -> Any:
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from coralforge.errors import CoralforgeError, user_error
@@ -13,6 +14,7 @@ from coralforge.models.quantizer.model_config import custom_layers, unknown_laye
 from coralforge.models.quantizer.model_files import Kind, ModelFile
 from coralforge.models.quantizer.request import Request
 from coralforge.models.quantizer.samples import Feed, Input
+from coralforge.models.quantizer.upsampling import upsample_by_resizing
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -109,6 +111,8 @@ def _keras_function(model: Any, structure: Any, legacy: bool) -> _Loaded:
     def call(*values: Any) -> Any:
         return tf.nest.flatten(model(tf.nest.pack_sequence_as(structure, list(values)), training=False))
 
+    if not legacy:
+        upsample_by_resizing(model)
     keep = model if legacy else [variable.value for variable in model.variables]
     return _Loaded(call, keep, specs, _unique(list(outputs)))
 
@@ -181,7 +185,7 @@ def _fixed(loaded: _Loaded, request: Request) -> FloatModel:
 
 
 def _static(spec: Any, specs: Sequence[Any], request: Request) -> list[int]:
-    """The shape with a batch of 1 and ``--shape`` for what is open."""
+    """The shape with a batch of 1 and ``--input-shape`` for what is open."""
     if spec.shape.rank is None or spec.shape.rank == 0 or not (spec.dtype.is_floating or spec.dtype.is_integer):
         raise user_error(
             f"{request.model}: its input {spec.name} ({spec.dtype.name}) has no batch, or holds no numbers",
@@ -193,11 +197,15 @@ def _static(spec: Any, specs: Sequence[Any], request: Request) -> list[int]:
     fits = len(wanted) == len(sizes) and all(old in (None, new) for old, new in zip(sizes, wanted, strict=True))
     if batch not in (None, 1) or not fits or None in wanted:
         open_shape = "x".join("?" if size is None else str(size) for size in sizes)
-        remedy = "give its sizes, for example --shape 224x224x3" if len(specs) == 1 else "save it with fixed sizes"
+        remedy = (
+            "give its sizes, for example --input-shape 224x224x3" if len(specs) == 1 else "save it with fixed sizes"
+        )
         raise user_error(
             f"{request.model}: the input {spec.name} is {open_shape} with a batch of {batch or '?'}; "
             + (
-                "--shape differs" if request.shape and not fits else "the Edge TPU needs known sizes and a batch of 1"
+                "--input-shape differs"
+                if request.shape and not fits
+                else "the Edge TPU needs known sizes and a batch of 1"
             ),
             reason="model-dynamic",
             remedy="save it with an open batch, or one of 1" if batch not in (None, 1) else remedy,
@@ -232,7 +240,11 @@ def _not_loaded(file: ModelFile, error: BaseException) -> CoralforgeError:
 
 
 def _reader(file: ModelFile) -> str:
-    return "TensorFlow" if file.kind is Kind.SAVED_MODEL else "Keras 2" if file.legacy else "Keras 3"
+    """Who could not; with the version of the file, which may be newer."""
+    if file.kind is Kind.SAVED_MODEL:
+        return "TensorFlow"
+    here = f"Keras {version('tf-keras' if file.legacy else 'keras')}"
+    return f"{here} (the file is of {file.version})" if file.version else here
 
 
 def _failed(model: str, what: str, error: BaseException) -> CoralforgeError:

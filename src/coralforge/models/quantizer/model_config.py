@@ -29,11 +29,13 @@ def check_code(model: ModelFile, trust: bool) -> None:
     """
     if trust or model.config is None:
         return
-    if code := sorted({_name(layer) for layer in _objects(model.config) if _holds_code(layer)}):
+    if code := sorted({_name(layer) for layer in _objects(model.config) if _holds_code(layer)}, key=_nameless):
         raise user_error(
             f"{model.path} has code in it, which would run when it is loaded",
             reason="model-code",
-            details="\n".join(_shown([f"the layer {name}" for name in code])),
+            details="\n".join(
+                _shown([f"the layer {name}" for name in code if name == code[0] or not _nameless(name)])
+            ),
             remedy="replace Lambda layers by ordinary ones; or, if you know who made the file, add --trust",
         )
     if foreign := _foreign(model.config):
@@ -95,6 +97,10 @@ def _name(layer: dict[str, Any]) -> str:
     config = layer.get("config")
     name = config.get("name") if isinstance(config, dict) else None
     return _printable(str(name or layer.get("name") or layer.get("class_name")))
+
+
+def _nameless(name: str) -> bool:
+    return name == "__lambda__"  # the code inside of a layer, which has a name
 
 
 def _printable(text: str) -> str:

@@ -85,10 +85,8 @@ def to_error(event: dict[str, Any]) -> CoralforgeError:
     Raises:
         ValueError: an exit code that does not exist.
     """
-    brief, details, remedy = (printable(event[name]) for name in ("brief", "details", "remedy"))
-    return CoralforgeError(
-        brief, reason=event["reason"], code=ExitCode(event["code"]), details=details, remedy=remedy
-    )
+    brief, reason, details, remedy = (printable(event[name]) for name in ("brief", "reason", "details", "remedy"))
+    return CoralforgeError(brief, reason=reason, code=ExitCode(event["code"]), details=details, remedy=remedy)
 
 
 def printable(text: str) -> str:

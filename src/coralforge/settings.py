@@ -21,6 +21,7 @@ class Options:
     variants: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    compiler: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Settings:
     mirrors: tuple[str, ...] = ()
     checkouts: Mapping[str, Path] = field(default_factory=dict)
     """--source NAME=DIR."""
+    compiler: str | None = None
+    """Path of Google's edgetpu_compiler; None: the one on PATH, else the one in its image."""
 
     @property
     def output(self) -> Path:
@@ -147,6 +150,7 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
         variants=_variants(pipeline, options.variants),
         mirrors=_mirrors(project, pipeline, options.mirrors, environ),
         checkouts=_checkouts(release, options.sources),
+        compiler=options.compiler,
     )
 
 

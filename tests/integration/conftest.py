@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
 BUILD_TIMEOUT = 45 * 60.0
 
 

@@ -12,7 +12,7 @@ import pytest
 from coralforge.models import ops
 from coralforge.models.graph import Graph, Operation
 from coralforge.models.ops import RULES, Rule, Status, newest_versions
-from coralforge.models.partition import Decision, Partition, Side, partition, too_new
+from coralforge.models.partition import Decision, Partition, Side, partition, suppose, too_new
 from coralforge.models.payload import CUSTOM_CODE
 from coralforge.models.tflite import parse_model, read_model
 from tests.unit.model_maker import Maker, X, classifier, mixed
@@ -168,6 +168,21 @@ def test_the_mapped_fraction() -> None:
     assert partition(parse_model(X, mixed()).graph).fraction == 0.5
     assert partition(parse_model(X, classifier()).graph).fraction == 1.0
     assert Partition(()).fraction == 0.0
+
+
+def test_what_if_an_operation_could_be_mapped() -> None:
+    graph = parse_model(X, mixed()).graph
+    known = partition(graph)
+    assert [one.side.value for one in suppose(graph, known, {3}).decisions] == ["pre", *["tpu"] * 5]
+    assert suppose(graph, known, set()) == known
+
+
+def test_an_operation_that_is_compiled_already_is_on_the_tpu() -> None:
+    make = Maker()
+    source, made, last = (make.tensor(name, [1, 4]) for name in ("x", "y", "z"))
+    make.operator("CUSTOM", [source], [made], custom=CUSTOM_CODE.encode())
+    make.operator("LEAKY_RELU", [made], [last])
+    assert [one.side.value for one in partition(make.model([source], [last]).graph).decisions] == ["tpu", "post"]
 
 
 def test_versions_that_make_the_compiler_reject_the_whole_model() -> None:

@@ -12,7 +12,7 @@ from coralforge.models import schema
 from coralforge.models.payload import CUSTOM_CODE, read_payload
 from coralforge.models.simcompile import compile_for_simulator
 from coralforge.models.tflite import Model, parse_model, read_model
-from coralforge.models.verbs import compile_model
+from coralforge.models.verbs import CompileRequest, compile_model
 from tests.unit.model_maker import Maker, X, classifier, mixed, random_inputs, run, run_compiled
 
 PLAIN = {"classifier": classifier(), "mixed": mixed()}
@@ -203,7 +203,7 @@ def model_file(tmp_path: Path) -> Path:
 
 
 def test_the_verb_writes_the_model_and_a_log(model_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    compile_model(str(model_file), "simulator", None)
+    compile_model(CompileRequest((str(model_file),), "simulator"))
     made, log = model_file.with_name("net_edgetpu-sim.tflite"), model_file.with_name("net_edgetpu-sim.log")
     assert made.read_bytes() == compile_for_simulator(parse_model(X, PLAIN["mixed"])).data
     assert "CONV_2D                        1          More than one subgraph is not supported\n" in log.read_text()
@@ -226,7 +226,7 @@ def test_the_verb_writes_the_model_and_a_log(model_file: Path, capsys: pytest.Ca
 def test_the_verb_replaces_an_older_output(model_file: Path, tmp_path: Path) -> None:
     place = tmp_path / "other.tflite"
     place.write_bytes(b"older")
-    compile_model(str(model_file), "simulator", str(place))
+    compile_model(CompileRequest((str(model_file),), "simulator", str(place)))
     assert parse_model(place, place.read_bytes())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.tflite", "other.log", "other.tflite"]
 
@@ -238,7 +238,7 @@ def test_the_verb_never_overwrites_its_input(model_file: Path, tmp_path: Path) -
     hard.hardlink_to(model_file)
     for place in (model_file, link, hard):
         with pytest.raises(CoralforgeError) as raised:
-            compile_model(str(model_file), "simulator", str(place))
+            compile_model(CompileRequest((str(model_file),), "simulator", str(place)))
         assert raised.value.reason == "model-output"
     assert model_file.read_bytes() == PLAIN["mixed"]
 
@@ -247,12 +247,53 @@ def test_the_verb_never_overwrites_its_input(model_file: Path, tmp_path: Path) -
     ("model", "target", "reason"),
     [
         ("", "simulator", "option-missing"),
-        ("x.tflite", "edgetpu", "compile-target"),
+        ("absent.tflite", "edgetpu", "model-missing"),
         ("x.tflite", "gpu", "compile-target"),
         ("absent.tflite", "simulator", "model-missing"),
     ],
 )
 def test_wrong_options_of_the_verb(model: str, target: str, reason: str) -> None:
     with pytest.raises(CoralforgeError) as raised:
-        compile_model(model, target, None)
+        compile_model(CompileRequest((model,), target))
     assert raised.value.reason == reason
+
+
+def test_several_models_are_compiled_one_by_one(model_file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.tflite"
+    other.write_bytes(PLAIN["classifier"])
+    request = CompileRequest((str(model_file), str(other)), "simulator", out_dir=str(tmp_path / "out"))
+    compile_model(request)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tflite")) == [
+        "net_edgetpu-sim.tflite",
+        "other_edgetpu-sim.tflite",
+    ]
+
+
+@pytest.mark.parametrize("output", ["", "..", "."])
+def test_an_output_without_a_name_is_refused(output: str, model_file: Path) -> None:
+    with pytest.raises(CoralforgeError) as raised:
+        compile_model(CompileRequest((str(model_file),), "simulator", output))
+    assert raised.value.reason == "model-output"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compiler": "x"},
+        {"min_runtime": "14"},
+        {"segments": "2"},
+        {"multiple_subgraphs": True},
+        {"search_delegate": True},
+        {"search_step": "2"},
+        {"timeout": "10"},
+        {"no_retry": True},
+        {"no_preflight": True},
+        {"allow_cpu": True},
+        {"release": "2.14.1"},
+    ],
+)
+def test_options_for_hardware_are_refused(options: dict[str, Any], model_file: Path) -> None:
+    [name] = options
+    with pytest.raises(CoralforgeError, match=name.replace("_", "-")) as raised:
+        compile_model(CompileRequest((str(model_file),), "simulator", **options))
+    assert raised.value.reason == "compile-option"

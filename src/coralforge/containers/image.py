@@ -54,6 +54,11 @@ def board(folder: Path, platform: Platform, arch: Arch) -> Image:
     return _image(folder, "board", {"PLATFORM_SUITE": platform.suite, "PLATFORM_ARCH": arch.debian})
 
 
+def edgetpu_compiler(folder: Path, arguments: Mapping[str, str]) -> Image:
+    """Google's Edge TPU compiler; ``arguments`` replace those of the recipe (the archive, for example)."""
+    return _image(folder, "edgetpu-compiler", arguments)
+
+
 def _image(folder: Path, name: str, arguments: Mapping[str, str]) -> Image:
     recipe = folder / f"{name}.Dockerfile"
     helpers = sorted(p for p in folder.iterdir() if p.suffix != ".Dockerfile")

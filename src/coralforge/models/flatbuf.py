@@ -1,4 +1,4 @@
-"""Walks a .tflite flatbuffer before anything is unpacked, so that no byte sequence costs more than it should.
+"""Walks a flatbuffer before anything is unpacked, so that no byte sequence costs more than it should.
 
 FlatBuffers' Python runtime has no verifier: offsets may point anywhere, and many offsets to one large table make
 the object API unpack it as often as they say. This walk follows the same offsets, checks that what they point to
@@ -13,7 +13,6 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-IDENTIFIER = b"TFL3"
 MAX_TABLES = 200_000
 _SLACK = 1 << 16
 _REPEATS = 4  # how often the average byte may be reached; converters share few things
@@ -40,6 +39,11 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """A vector of strings."""
+
+
+@dataclass(frozen=True)
 class One:
     """Another table."""
 
@@ -61,9 +65,21 @@ class Either:
     tables: Mapping[int, str]
 
 
-Field = Numbers | Text | One | Many | Either
+Field = Numbers | Text | Texts | One | Many | Either
+Tables = Mapping[str, Mapping[int, Field]]
 
-_TABLES: Mapping[str, Mapping[int, Field]] = {
+
+@dataclass(frozen=True)
+class Form:
+    """A kind of flatbuffer: its identifier (empty: it has none), the table it starts with, and fields by number."""
+
+    name: str
+    identifier: bytes
+    root: str
+    tables: Tables
+
+
+_TABLES: Tables = {
     "Model": {
         1: Many("OperatorCode"),
         2: Many("SubGraph"),
@@ -111,23 +127,48 @@ _TABLES: Mapping[str, Mapping[int, Field]] = {
 }
 
 
-def walk(data: bytes) -> None:
-    """Check that ``data`` is a TensorFlow Lite model whose offsets stay inside it.
+TFLITE = Form("a TensorFlow Lite model", b"TFL3", "Model", _TABLES)
+
+
+def walk(data: bytes | memoryview, form: Form = TFLITE) -> None:
+    """Check that ``data`` is of the form and that all its offsets stay inside it.
 
     Raises:
         Malformed: it is not, or it is made to cost far more than its size.
     """
-    if len(data) < 8 or data[4:8] != IDENTIFIER:
-        raise Malformed("it does not have the identifier TFL3 of a TensorFlow Lite model")
+    if len(data) < 8 or (form.identifier and data[4:8] != form.identifier):
+        raise Malformed(f"it does not have the identifier {form.identifier.decode()} of {form.name}")
     try:
-        _Walk(data).table("Model", _U32.unpack_from(data, 0)[0])
+        _Walk(data, form).table(form.root, _U32.unpack_from(data, 0)[0])
     except struct.error as error:
         raise Malformed("an offset points outside of the file; it may be cut off or damaged") from error
 
 
+def slots_of(data: bytes | memoryview, place: int) -> tuple[tuple[int, ...], int]:
+    """Where a table keeps its fields, in bytes from ``place`` (0: left out), and the table's size.
+
+    Raises:
+        Malformed: no table has such a layout.
+        struct.error: it lies outside of the data.
+    """
+    vtable = place - int(_I32.unpack_from(data, place)[0])
+    if vtable < 0:
+        raise Malformed("a table's layout lies before the file")
+    length, size = _U16.unpack_from(data, vtable)[0], _U16.unpack_from(data, vtable + 2)[0]
+    if length < 4 or length % 2 or size < 4:
+        raise Malformed("a table's layout is impossible")
+    return struct.unpack_from(f"<{length // 2 - 2}H", data, vtable + 4), size
+
+
+def follow(data: bytes | memoryview, place: int) -> int:
+    """Where the offset at ``place`` points to."""
+    return place + int(_U32.unpack_from(data, place)[0])
+
+
 class _Walk:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview, form: Form) -> None:
         self.data = data
+        self.known = form.tables
         self.tables = 0
         self.budget = _REPEATS * len(data) + _SLACK
 
@@ -136,21 +177,12 @@ class _Walk:
         self.tables += 1
         if self.tables > MAX_TABLES:
             raise Malformed(f"it has more than {MAX_TABLES} tables")
-        slots, size = self._vtable(place)
+        slots, size = slots_of(self.data, place)
         self._spend(place, size)
-        for number, field in _TABLES[name].items():
+        for number, field in self.known[name].items():
             slot = slots[number] if number < len(slots) else 0
             if slot:
-                self._field(field, slots, place, self._follow(place + slot))
-
-    def _vtable(self, place: int) -> tuple[tuple[int, ...], int]:
-        vtable = place - int(_I32.unpack_from(self.data, place)[0])
-        if vtable < 0:
-            raise Malformed("a table's layout lies before the file")
-        length, size = _U16.unpack_from(self.data, vtable)[0], _U16.unpack_from(self.data, vtable + 2)[0]
-        if length < 4 or length % 2 or size < 4:
-            raise Malformed("a table's layout is impossible")
-        return struct.unpack_from(f"<{length // 2 - 2}H", self.data, vtable + 4), size
+                self._field(field, slots, place, follow(self.data, place + slot))
 
     def _field(self, field: Field, slots: tuple[int, ...], place: int, target: int) -> None:
         if isinstance(field, One):
@@ -163,12 +195,15 @@ class _Walk:
             count = _U32.unpack_from(self.data, target)[0]
             each = field.size if isinstance(field, Numbers) else 1 if isinstance(field, Text) else 4
             self._spend(target + 4, count * each)
-            if isinstance(field, Many):
+            if isinstance(field, (Many, Texts)):
                 for index in range(count):
-                    self.table(field.table, self._follow(target + 4 + 4 * index))
+                    self._entry(field, follow(self.data, target + 4 + 4 * index))
 
-    def _follow(self, place: int) -> int:
-        return place + int(_U32.unpack_from(self.data, place)[0])
+    def _entry(self, field: Many | Texts, target: int) -> None:
+        if isinstance(field, Many):
+            self.table(field.table, target)
+        else:
+            self._spend(target + 4, _U32.unpack_from(self.data, target)[0])
 
     def _spend(self, start: int, size: int) -> None:
         if start + size > len(self.data):

@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,19 +77,33 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         CoralforgeError: reason ``model-write``, exit code 2.
     """
+    write_files({path: data})
+
+
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Put several files into place, each with one rename, and none before all of them are written.
+
+    Raises:
+        CoralforgeError: reason ``model-write``, exit code 2.
+    """
+    made: dict[Path, Path] = {}
+    path = Path()
     try:
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
+        for path, data in files.items():
+            number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+            made[path] = Path(name)
             with os.fdopen(number, "wb") as stream:
                 stream.write(data)
                 os.fchmod(stream.fileno(), 0o644)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        for path, temporary in made.items():
+            temporary.replace(path)
     except OSError as error:
         raise user_error(
             f"{path} cannot be written: {error.strerror}", reason="model-write", remedy="choose another --output"
         ) from error
+    finally:
+        for temporary in made.values():
+            temporary.unlink(missing_ok=True)
 
 
 def _invalid(path: Path, what: str) -> CoralforgeError:

@@ -1,0 +1,116 @@
+"""Where compiled models, their logs and the JSON go; settled before the compiler runs for minutes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coralforge.errors import CoralforgeError, user_error
+
+
+@dataclass(frozen=True)
+class Places:
+    """The files of one model: one for each segment, each with a .log beside it, and one JSON."""
+
+    parts: tuple[Path, ...]
+    document: Path
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        return tuple(part.with_suffix(".log") for part in self.parts)
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return (*self.parts, *self.logs, self.document)
+
+
+def endings(segments: int) -> list[str]:
+    """What the compiler makes of the name ``X`` of an ``X.tflite``."""
+    if segments == 1:
+        return ["_edgetpu.tflite"]
+    return [f"_segment_{number}_of_{segments}_edgetpu.tflite" for number in range(segments)]
+
+
+def places_for(sources: Sequence[Path], segments: int, output: str | None, out_dir: str | None) -> tuple[Places, ...]:
+    """The places for each source: ``--output``, or the compiler's names in ``--out-dir`` or beside the source.
+
+    Raises:
+        CoralforgeError: ``model-output``, ``model-write`` (exit code 2).
+    """
+    if output is not None:
+        if out_dir is not None:
+            raise _wrong("--output and --out-dir say different things", "give one of them")
+        if len(sources) > 1 or segments > 1:
+            raise _wrong("--output names one file, and there will be several", "give --out-dir")
+        chosen = [_named(named(output))]
+    else:
+        folder = Path(out_dir).expanduser() if out_dir is not None else None
+        chosen = [_beside(source, folder or source.parent, segments) for source in sources]
+    for places in chosen:
+        require_folder(places.document.parent, create=out_dir is not None)
+    require_apart(sources, [path for places in chosen for path in places.all])
+    return tuple(chosen)
+
+
+def named(output: str) -> Path:
+    """The file that ``--output`` names.
+
+    Raises:
+        CoralforgeError: reason ``model-output``, exit code 2.
+    """
+    place = Path(output).expanduser()
+    if place.name in ("", "..") or place.is_dir():
+        raise _wrong(f"--output {output!r} is not the name of a file", "for example --output my_edgetpu.tflite")
+    return place
+
+
+def require_apart(sources: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Refuse to overwrite an input, or one output with another.
+
+    Raises:
+        CoralforgeError: reason ``model-output``, exit code 2.
+    """
+    seen: set[Path] = set()
+    for place in outputs:
+        for source in sources:
+            if place.resolve() == source.resolve() or (place.exists() and source.exists() and place.samefile(source)):
+                raise _wrong(f"the output {place} is the input", "choose another --output")
+        if place.resolve() in seen:
+            raise _wrong(f"two outputs would be {place}", "compile the models into different folders")
+        seen.add(place.resolve())
+
+
+def require_folder(folder: Path, create: bool) -> None:
+    """Refuse a folder that cannot take files; with ``create``, make it if it is not there.
+
+    Raises:
+        CoralforgeError: reason ``model-write``, exit code 2.
+    """
+    try:
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            raise NotADirectoryError(0, "it is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(0, "it cannot be written to")
+    except OSError as error:
+        raise user_error(
+            f"{folder} cannot take the compiled model: {error.strerror}",
+            reason="model-write",
+            remedy="choose another --output or --out-dir",
+        ) from error
+
+
+def _named(place: Path) -> Places:
+    return Places((place,), place.with_suffix(".compile.json"))
+
+
+def _beside(source: Path, folder: Path, segments: int) -> Places:
+    parts = tuple(folder / f"{source.stem}{ending}" for ending in endings(segments))
+    return Places(parts, folder / f"{source.stem}_edgetpu.compile.json")
+
+
+def _wrong(brief: str, remedy: str) -> CoralforgeError:
+    return user_error(brief, reason="model-output", remedy=remedy)

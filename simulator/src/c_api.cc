@@ -96,7 +96,10 @@ EDGETPU_EXPORT TfLiteDelegate* tflite_plugin_create_delegate(char** options_keys
   const auto device = options.find("device");
   auto context = OpenByName(device == options.end() ? "" : device->second, options);
   if (context == nullptr && report_error != nullptr) {
-    report_error("SIMULATED Edge TPU: there is no such device (see CORALFORGE_SIMULATED_DEVICES).");
+    report_error(
+        "SIMULATED Edge TPU: no device was opened: it is not there or in use (see "
+        "CORALFORGE_SIMULATED_DEVICES), or an "
+        "option is wrong.");
   }
   return coralforge::CreateDelegate(context);
 }

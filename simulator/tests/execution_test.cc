@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tensorflow/lite/c/c_api.h"
 #include "tensorflow/lite/delegates/external/external_delegate.h"
 #include "testing.h"
 
@@ -103,6 +104,35 @@ INSTANTIATE_TEST_SUITE_P(All, EachModelInEachWay,
 
 using Execution = SimulatorTest;
 
+// A program in C, which sees nothing but opaque pointers.
+TEST_F(Execution, ByTheCInterface) {
+  const std::string content = Compiled(kClassifier);
+  const Delegate delegate = AnyDelegate();
+  const std::unique_ptr<TfLiteModel, decltype(&TfLiteModelDelete)> model(
+      TfLiteModelCreate(content.data(), content.size()), TfLiteModelDelete);
+  const std::unique_ptr<TfLiteInterpreterOptions, decltype(&TfLiteInterpreterOptionsDelete)> options(
+      TfLiteInterpreterOptionsCreate(), TfLiteInterpreterOptionsDelete);
+  TfLiteInterpreterOptionsAddDelegate(options.get(), delegate.get());
+  const std::unique_ptr<TfLiteInterpreter, decltype(&TfLiteInterpreterDelete)> interpreter(
+      TfLiteInterpreterCreate(model.get(), options.get()), TfLiteInterpreterDelete);
+  ASSERT_NE(interpreter, nullptr);
+  ASSERT_EQ(TfLiteInterpreterAllocateTensors(interpreter.get()), kTfLiteOk);
+
+  Runnable noise(ReadFile(DataFile(kClassifier + std::string(".tflite"))));
+  ASSERT_EQ(noise.interpreter->AllocateTensors(), kTfLiteOk);
+  for (int seed = 0; seed < kRuns; ++seed) {
+    noise.Fill(seed);
+    const TfLiteTensor& filled = *noise.interpreter->input_tensor(0);
+    TfLiteTensor* input = TfLiteInterpreterGetInputTensor(interpreter.get(), 0);
+    ASSERT_EQ(TfLiteTensorCopyFromBuffer(input, filled.data.raw, filled.bytes), kTfLiteOk);
+    ASSERT_EQ(TfLiteInterpreterInvoke(interpreter.get()), kTfLiteOk);
+    const TfLiteTensor* output = TfLiteInterpreterGetOutputTensor(interpreter.get(), 0);
+    Bytes got(TfLiteTensorByteSize(output));
+    ASSERT_EQ(TfLiteTensorCopyToBuffer(output, got.data(), got.size()), kTfLiteOk);
+    EXPECT_EQ(got, Expected(kClassifier)[seed][0]);
+  }
+}
+
 TEST_F(Execution, HasModelsToRun) { EXPECT_GE(ModelPairs().size(), 5u); }
 
 TEST_F(Execution, OfSeveralInterpretersOnOneDevice) {
@@ -195,6 +225,23 @@ TEST_P(State, LastsFromRunToRunUntilItIsReset) {
 
 INSTANTIATE_TEST_SUITE_P(All, State, testing::ValuesIn(kWays),
                          [](const auto& info) { return NameOf(info.param); });
+
+// The custom op was ready to run when a delegate took its place.
+TEST_F(Execution, ResetsTheStateOfADelegateThatCameLater) {
+  const auto context = EdgeTpuManager::GetSingleton()->OpenDevice(DeviceType::kApexUsb);
+  const Delegate delegate = AnyDelegate();
+  Runnable model(Compiled(kStateful), With::kCustomOp);
+  model.interpreter->SetExternalContext(kTfLiteEdgeTpuContext, context.get());
+  ASSERT_EQ(model.interpreter->AllocateTensors(), kTfLiteOk);
+  EXPECT_EQ(model.Run(0), Expected(kStateful)[0]);
+  ASSERT_EQ(model.interpreter->ModifyGraphWithDelegate(delegate.get()), kTfLiteOk) << model.errors.text;
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(model.Delegated(), 1);
+    EXPECT_EQ(model.Run(0), Expected(kStateful)[0]);
+    EXPECT_EQ(model.Run(1), Expected(kStateful)[1]);
+    ASSERT_EQ(model.interpreter->ResetVariableTensors(), kTfLiteOk) << model.errors.text;
+  }
+}
 
 TEST_F(Execution, KeepsTheStateOfEachInterpreterApart) {
   const auto& expected = Expected(kStateful);

@@ -19,6 +19,7 @@ def instrumented_binary(name, srcs, copts, sanitizers, deps = []):
         strip_include_prefix = "/src",
         deps = [
             "//:headers",
+            "@org_tensorflow//tensorflow/lite:c_api",
             "@org_tensorflow//tensorflow/lite:framework",
             "@stamp//:commit",
         ],

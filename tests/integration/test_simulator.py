@@ -129,7 +129,7 @@ def test_any_bytes_are_a_payload_or_give_a_sentence(native: Bench) -> None:
         f"-max_total_time={FUZZ_SECONDS}",
         "-max_len=4096",
         "-timeout=10",
-        "-rss_limit_mb=1024",
+        "-rss_limit_mb=2048",
         "-artifact_prefix=/tmp/",
         "-print_final_stats=1",
         "/models/seeds",

@@ -23,19 +23,16 @@ from coralforge.models.quantize import QuantizeOptions, quantize
 from coralforge.models.quantize_report import QuantizeReport
 from coralforge.models.simcompile import compile_for_simulator
 from coralforge.models.tflite import read_model
+from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
 
 pytestmark = pytest.mark.tensorflow
-MAKER = Path(__file__).with_name("keras_models.py")
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of models and samples, made once by real TensorFlow."""
-    folder = tmp_path_factory.mktemp("keras")
-    done = subprocess.run([find_python(), MAKER, folder], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return folder
+def models(keras_models: Path) -> Path:
+    """The folder of models and samples."""
+    return keras_models
 
 
 def run(models: Path, output: Path, model: str, recorder: Recorder | None = None, **options: Any) -> QuantizeReport:
@@ -237,7 +234,7 @@ class TestCommandLine:
         assert ran.stdout.count("RANDOM samples: the model was calibrated with noise") == 2
 
     def test_the_script_does_the_same(self, models: Path, tmp_path: Path) -> None:
-        script = MAKER.parents[2] / "scripts" / "quantize.py"
+        script = ROOT / "scripts" / "quantize.py"
         names = ["-m", str(models / "cnn.keras"), "-o", str(tmp_path / "x.tflite")]
         command = [str(find_python()), str(script), *names, "-n", "5"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -293,7 +290,7 @@ before = np.asarray(model(x))
 upsample_by_resizing(model)
 assert np.array_equal(before, np.asarray(model(x))), "differs"
 """
-    source = str(MAKER.parents[2] / "src")
+    source = str(ROOT / "src")
     done = subprocess.run(
         [find_python(), "-c", code],
         env={**os.environ, "PYTHONPATH": source, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"},

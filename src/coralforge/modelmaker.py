@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.config.models import BundledModel, Target
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.manifest import ModelUsed
 from coralforge.modelfiles import ModelFiles, locate
@@ -37,8 +37,8 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     """Fill the empty folder ``out`` with the model, its compiled form, what the smoke test needs, and a record.
 
     Raises:
-        CoralforgeError: ``model-below-minimum`` or ``model-labels`` (exit code 2), and what reading, quantizing and
-            compiling raise.
+        CoralforgeError: ``model-mapped-fraction`` (exit code 6), ``model-quantize`` or ``model-question`` (2), and
+            what reading, quantizing and compiling raise.
     """
     from coralforge.models.tflite import read_model
 
@@ -141,10 +141,10 @@ def _require_mapped(settings: Settings, name: str, mapped: int, operations: int)
     fraction = mapped / max(operations, 1)
     if fraction >= entry.min_mapped:
         return
-    raise user_error(
+    raise gate_error(
         f"the model {name} has {mapped} of {operations} operations on the Edge TPU ({fraction:.0%}), "
         f"less than min_mapped ({entry.min_mapped:.0%}): it enters no bundle",
-        reason="model-below-minimum",
+        reason="model-mapped-fraction",
         details="what stays on the CPU makes a model 10 to 50 times slower",
         remedy=f"see why with `invoke inspect`, change the model, or lower models.{name}.min_mapped",
     )

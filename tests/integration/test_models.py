@@ -100,6 +100,6 @@ def test_a_changed_sample_makes_one_model_again_and_a_poor_one_enters_no_bundle(
     poor = text.replace("mobilenet_v1_0.25_128_quant.tflite", "deeplabv3_mnv2_dm05_pascal_quant.tflite")
     (shop.root / "pipeline.yaml").write_text(poor)
     refused = bring(shop, compiler)
-    assert refused.status == 2
-    assert "model-below-minimum" in refused.stderr
+    assert refused.status == 6
+    assert "model-mapped-fraction" in refused.stderr
     assert "64 of 72 operations" in refused.stderr

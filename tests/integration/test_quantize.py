@@ -247,7 +247,7 @@ class TestCommandLine:
             "quantize", "--model", str(models / "cnn.keras"), "--random", "5", CORALFORGE_MODELS_PYTHON=""
         )
         assert ran.status == 3
-        assert "what to do: run scripts/bootstrap quantize" in ran.stderr
+        assert "by scripts/bootstrap --models" in ran.stderr
         assert "Traceback" not in ran.stderr
         ran = cli.invoke(
             "quantize", "--model", str(models / "cnn.keras"), "--random", "5", CORALFORGE_MODELS_PYTHON=sys.executable

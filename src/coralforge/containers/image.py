@@ -13,6 +13,7 @@ from typing import Any
 
 from coralforge import fingerprint
 from coralforge.config.models import Arch, Platform
+from coralforge.containers.buildlog import BuildProblem, lines
 from coralforge.containers.docker import LABEL
 from coralforge.errors import CoralforgeError, build_error, missing_error
 from coralforge.events import Note, Output, Progress, Sink
@@ -102,25 +103,23 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
         decode=True,
         use_config_proxy=True,
     )
-    for message in stream:
-        error = _handle(image, message, recent, sink)
-        if error is not None:
-            raise error
+    try:
+        for line in lines(stream):
+            if not line.startswith((" ---> ", "Removing intermediate")):
+                recent[:] = [*recent[-11:], line]
+            _tell(image, line, sink)
+    except BuildProblem as problem:
+        raise _failed(image, str(problem), recent) from problem
     if not exists(client, image):  # a cut stream ends without an error
         raise _failed(image, "Docker ended the build without an image", recent)
     return image.tag
 
 
-def _handle(image: Image, message: Any, recent: list[str], sink: Sink) -> CoralforgeError | None:
-    if "error" in message:
-        return _failed(image, str(message["error"]).strip(), recent)
-    for line in str(message.get("stream", "")).splitlines():
-        sink.emit(Output(f"image {image.name}", line))
-        recent[:] = [*recent[-19:], line]
-        step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
-        if step:
-            sink.emit(Progress(f"image {image.name}", int(step[1]) - 1, int(step[2]), "steps"))
-    return None
+def _tell(image: Image, line: str, sink: Sink) -> None:
+    sink.emit(Output(f"image {image.name}", line))
+    step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
+    if step:
+        sink.emit(Progress(f"image {image.name}", int(step[1]) - 1, int(step[2]), "steps"))
 
 
 def _failed(image: Image, problem: str, recent: list[str]) -> CoralforgeError:

@@ -21,6 +21,7 @@ RELEASE = "Matched set of pins: a file in releases/ (default: pipeline.yaml's)."
 VARIANT = "direct, throttled or simulated; repeatable, the first is the bundle's default (default: pipeline.yaml's)."
 MIRROR = "Folder or http(s) address that is asked first for every archive; repeatable."
 SOURCE = "NAME=DIR: a local checkout instead of the pinned source; marks the bundle unpinned; repeatable."
+COMPILER = "Path of Google's edgetpu_compiler (default: the one on PATH, else a container)."
 DRY_RUN = "Say what would run, and do nothing."
 EXPLAIN = "Say for each step why it runs or is skipped."
 
@@ -32,11 +33,16 @@ List = Sequence[str] | None
 
 
 def _options(
-    arch: Text = None, release: Text = None, variant: List = None, mirror: List = None, source: List = None
+    arch: Text = None,
+    release: Text = None,
+    variant: List = None,
+    mirror: List = None,
+    source: List = None,
+    compiler: Text = None,
 ) -> Options:
     from coralforge.settings import Options
 
-    return Options(arch, release, tuple(variant or ()), tuple(mirror or ()), tuple(source or ()))
+    return Options(arch, release, tuple(variant or ()), tuple(mirror or ()), tuple(source or ()), compiler)
 
 
 def _bring(goal: str, what: dict[str, Any], dry_run: bool, explain: bool) -> None:
@@ -109,7 +115,7 @@ def build(
     _bring("prefix", what, dry_run, explain)
 
 
-@task(help=HOW, iterable=LISTS)
+@task(help={**HOW, "compiler": COMPILER}, iterable=LISTS)
 def bundle(
     c: Context,
     arch: Text = None,
@@ -117,11 +123,13 @@ def bundle(
     variant: List = None,
     mirror: List = None,
     source: List = None,
+    compiler: Text = None,
     dry_run: bool = False,
     explain: bool = False,
 ) -> None:
     """Build everything and pack the bundle for the board."""
-    what = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
+    what: dict[str, Any] = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
+    what["compiler"] = compiler
     _bring("bundle", what, dry_run, explain)
 
 
@@ -159,13 +167,54 @@ def smoke(c: Context, bundle: Text = None, report: Text = None, arch: Text = Non
 
 
 @task(
+    name="quantize",
+    help={
+        "model": "The model: a .keras or .h5 file of Keras 2 or 3, or the folder of a SavedModel.",
+        "samples": "What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION.",
+        "output": "Where the quantized model goes (default: X_quant.tflite beside the model).",
+        "preprocess": "How pixels are scaled: auto, raw, 0..1, -1..1, torch, caffe or mean=M,std=S (default: auto).",
+        "io": "Type of inputs and outputs: uint8 or int8 (default: uint8).",
+        "random": "Calibrate with that many RANDOM samples; for trying out only: nothing is verified.",
+        "max-samples": "Take at most that many samples, a fifth of them to compare with (default: 500).",
+        "signature": "Which signature of a SavedModel (default: serving_default, or the only one).",
+        "input-shape": "Sizes of an input that the model leaves open, without the batch: 224x224x3.",
+        "trust": "Run code that the model file has in it (Lambda layers).",
+        "timeout": "Give up after that many seconds (default: 7200).",
+        "memory": "MiB that TensorFlow may take (default: three quarters of the machine's).",
+    },
+)
+def quantize_model(
+    c: Context,
+    model: str = "",
+    samples: str = "",
+    output: Text = None,
+    preprocess: str = "auto",
+    io: str = "uint8",
+    random: str = "0",
+    max_samples: str = "500",
+    signature: str = "",
+    input_shape: str = "",
+    trust: bool = False,
+    timeout: str = "7200",
+    memory: str = "0",
+) -> None:
+    """Quantize a Keras model or SavedModel to a .tflite of full integers."""
+    from coralforge import frontdoor
+    from coralforge.models import verbs
+
+    options = {"samples": samples, "preprocess": preprocess, "io": io, "signature": signature, "shape": input_shape}
+    numbers = {"random": random, "max_samples": max_samples, "timeout": timeout, "memory": memory}
+    frontdoor.enter(verbs.quantize_model, model, output, {**options, "trust": trust}, numbers)
+
+
+@task(
     name="compile",
     help={
         "model": "The model to compile: a .tflite quantized to full integer; repeatable (compiled together).",
         "target": "edgetpu: with Google's compiler, for hardware; simulator: for the simulated libedgetpu.",
         "output": "Where the compiled model goes (default: X_edgetpu.tflite or X_edgetpu-sim.tflite beside it).",
         "out-dir": "Folder for compiled models, logs and JSON (default: beside each model).",
-        "compiler": "Path of Google's edgetpu_compiler (default: the one on PATH, else a container).",
+        "compiler": COMPILER,
         "min-runtime": "Oldest Edge TPU runtime version that has to run the model: 10 to 14 (the release's).",
         "segments": "Cut the model into parts for a pipeline of so many Edge TPUs.",
         "multiple-subgraphs": "Let several parts of the model run on the Edge TPU (experimental).",
@@ -220,6 +269,32 @@ def compile_model(
         release=release,
     )
     frontdoor.enter(verbs.compile_model, request)
+
+
+@task(
+    help={
+        "model": "The .tflite to look at: plain (what would be mapped is predicted), or compiled.",
+        "plain": "What a compiled model was compiled from: says for each operation where it runs.",
+        "json": "Write JSON instead (docs/schema/inspection.schema.json), or --json FILE beside the text.",
+        "html": "Also write a page with a picture of the graph.",
+        "min-mapped": "Fail (exit code 6) if less than this part of the operations is mapped: 0.95 or 95%.",
+    },
+    optional=["json"],
+    auto_shortflags=False,  # -h is help
+)
+def inspect(
+    c: Context,
+    model: str = "",
+    plain: Text = None,
+    json: str | bool | None = None,
+    html: Text = None,
+    min_mapped: Text = None,
+) -> None:
+    """Say where each operation of a model runs, why, and what to change."""
+    from coralforge import frontdoor
+    from coralforge.inspect import verb
+
+    frontdoor.enter(verb.inspect, verb.Request(model, plain, json, html, min_mapped))
 
 
 @task(help={"everything": "Also remove downloads, images and the output folder."})

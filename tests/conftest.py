@@ -68,8 +68,20 @@ class Thing:
     """Whether every CI machine has it, so that its absence there is an error."""
 
 
+@cache
+def tensorflow_found() -> bool:
+    from coralforge.errors import CoralforgeError
+    from coralforge.models.models_python import find_python
+
+    try:
+        return find_python().exists()
+    except CoralforgeError:
+        return False
+
+
 THINGS = (
     Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
+    Thing("tensorflow", tensorflow_found, "TensorFlow is not installed (scripts/bootstrap --models)", in_ci=True),
     Thing("testdata", TESTDATA.is_dir, "the folder ../shared/testdata is not beside the project", in_ci=True),
     Thing(
         "libedgetpu_source",

@@ -15,6 +15,9 @@ using edgetpu::DeviceType;
 using edgetpu::EdgeTpuContext;
 using edgetpu::EdgeTpuManager;
 
+// For calls where the real library ends the process.
+void Complain(const char* about) { std::fprintf(stderr, "SIMULATED Edge TPU: %s\n", about); }
+
 // Opens the device that a plugin's "device" option names: "", "usb" or "pci" for any (of that type), or the
 // same followed by ":INDEX" for one in the order of enumeration.
 std::shared_ptr<EdgeTpuContext> OpenByName(const std::string& device,
@@ -44,6 +47,10 @@ std::shared_ptr<EdgeTpuContext> OpenByName(const std::string& device,
 extern "C" {
 
 struct edgetpu_device* edgetpu_list_devices(size_t* num_devices) {
+  if (num_devices == nullptr) {
+    Complain("edgetpu_list_devices() wants to know where the number of devices goes");
+    return nullptr;
+  }
   const auto records = EdgeTpuManager::GetSingleton()->EnumerateEdgeTpu();
   *num_devices = 0;
   size_t size = records.size() * sizeof(edgetpu_device);
@@ -65,10 +72,7 @@ void edgetpu_free_devices(struct edgetpu_device* dev) { std::free(dev); }
 TfLiteDelegate* edgetpu_create_delegate(enum edgetpu_device_type type, const char* name,
                                         const struct edgetpu_option* options, size_t num_options) {
   if (num_options > 0 && (name == nullptr || options == nullptr)) {
-    // The real library ends the process here.
-    std::fputs(
-        "SIMULATED Edge TPU: edgetpu_create_delegate() wants a device's path where there are options\n",
-        stderr);
+    Complain("edgetpu_create_delegate() wants a device's path where there are options");
     return nullptr;
   }
   EdgeTpuManager::DeviceOptions device_options;
@@ -92,7 +96,10 @@ EDGETPU_EXPORT TfLiteDelegate* tflite_plugin_create_delegate(char** options_keys
   const auto device = options.find("device");
   auto context = OpenByName(device == options.end() ? "" : device->second, options);
   if (context == nullptr && report_error != nullptr) {
-    report_error("SIMULATED Edge TPU: there is no such device (see CORALFORGE_SIMULATED_DEVICES).");
+    report_error(
+        "SIMULATED Edge TPU: no device was opened: it is not there or in use (see "
+        "CORALFORGE_SIMULATED_DEVICES), or an "
+        "option is wrong.");
   }
   return coralforge::CreateDelegate(context);
 }

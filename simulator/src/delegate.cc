@@ -20,8 +20,7 @@ void* InitKernel(TfLiteContext* context, const char* buffer, size_t) {
           kTfLiteOk) {
     return nullptr;
   }
-  return edgetpu::RegisterCustomOp()->init(context, static_cast<const char*>(node->custom_initial_data),
-                                           node->custom_initial_data_size);
+  return InitInPlaceOf(context, *node);
 }
 
 TfLiteStatus FindCustomOps(TfLiteContext* context, std::vector<int>* found) {

@@ -13,7 +13,10 @@ using edgetpu::DeviceType;
 class SimulatedContext final : public edgetpu::EdgeTpuContext {
  public:
   // The caller has counted this context in device->users.
-  explicit SimulatedContext(Manager::Device* device) : device_(device) { this->Refresh = nullptr; }
+  explicit SimulatedContext(Manager::Device* device) : device_(device) {
+    this->type = kTfLiteEdgeTpuContext;
+    this->Refresh = nullptr;
+  }
   ~SimulatedContext() override { Manager::Get()->Release(device_); }
 
   const DeviceRecord& GetDeviceEnumRecord() const override { return device_->record; }
@@ -26,6 +29,8 @@ class SimulatedContext final : public edgetpu::EdgeTpuContext {
   }
 
   bool IsReady() const override { return Manager::Get()->IsReady(device_); }
+
+  int Opening() const { return device_->opening; }
 
  private:
   Manager::Device* const device_;
@@ -47,7 +52,7 @@ bool OptionsAreValid(const edgetpu::EdgeTpuManager::DeviceOptions& options) {
     if (option.first == "Usb.MaxBulkInQueueLength") {
       char* end = nullptr;
       const long length = std::strtol(value.c_str(), &end, 10);
-      if (value.empty() || *end != '\0' || length < 0 || length > 256) return false;
+      if (value.empty() || end != value.c_str() + value.size() || length < 0 || length > 256) return false;
     }
   }
   return true;
@@ -121,12 +126,12 @@ std::unique_ptr<Manager::Context> Manager::Open(const std::vector<DeviceType>& t
         Log(1, "is busy", record.path);
         return nullptr;
       }
-      open_.push_back({record, options, exclusive, 1, false});
+      open_.push_back({record, options, exclusive, 1, ++openings_, false});
       // So does the real library, and programs can see it in GetDeviceOptions().
       if (!exclusive && type == DeviceType::kApexUsb) {
         open_.back().options.insert({"Usb.MaxBulkInQueueLength", "8"});
       }
-      Log(1, "opened", record.path);
+      Log(4, "opened", record.path);
       return std::make_unique<SimulatedContext>(&open_.back());
     }
   }
@@ -166,8 +171,11 @@ std::vector<std::shared_ptr<Manager::Context>> Manager::GetOpenedDevices() const
 
 void Manager::Release(Device* device) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (--device->users > 0) return;
-  Log(1, "closed", device->record.path);
+  if (--device->users > 0) {
+    Log(1, "is still in use", device->record.path);
+    return;
+  }
+  Log(4, "closed", device->record.path);
   open_.remove_if([device](const Device& other) { return &other == device; });
 }
 
@@ -175,6 +183,10 @@ bool Manager::IsReady(Device* device) {
   std::lock_guard<std::mutex> lock(mutex_);
   device->unplugged = device->unplugged || StateOf(device->record) == DeviceState::kUnplugged;
   return !device->unplugged;
+}
+
+int Manager::Opening(const Context& context) {
+  return static_cast<const SimulatedContext&>(context).Opening();
 }
 
 void Manager::Log(int level, const char* what, const std::string& path) const {

@@ -24,7 +24,8 @@ class Manager final : public edgetpu::EdgeTpuManager {
     DeviceOptions options;
     bool exclusive;
     int users;
-    bool unplugged;  // for good: a device that comes back has to be opened again
+    const int opening;  // differs each time that a device is opened
+    bool unplugged;     // for good: a device that comes back has to be opened again
   };
 
   static Manager* Get();
@@ -50,6 +51,9 @@ class Manager final : public edgetpu::EdgeTpuManager {
   // Whether the device can run something.
   bool IsReady(Device* device);
 
+  // Tells one opened device from every other, and from itself after it was closed and opened again.
+  static int Opening(const Context& context);
+
  private:
   std::unique_ptr<Context> Open(const std::vector<DeviceType>& types, const std::string& path,
                                 const DeviceOptions& options, bool exclusive);
@@ -59,6 +63,7 @@ class Manager final : public edgetpu::EdgeTpuManager {
 
   mutable std::mutex mutex_;
   mutable std::list<Device> open_;  // a list, because contexts hold pointers into it
+  int openings_ = 0;
   int verbosity_ = 0;
 };
 

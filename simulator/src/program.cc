@@ -32,7 +32,8 @@ std::string CheckOperators(const tflite::Model& model) {
   const std::string program = "The program for the SIMULATED Edge TPU ";
   const auto* operators = model.subgraphs()->Get(0)->operators();
   const auto* codes = model.operator_codes();
-  if (operators == nullptr || codes == nullptr) return program + "has no operations.";
+  if (operators == nullptr || operators->size() == 0 || codes == nullptr)
+    return program + "has no operations.";
   for (const tflite::Operator* op : *operators) {
     if (op->opcode_index() >= codes->size()) return program + "has an operation that is not in its list.";
     const tflite::BuiltinOperator code = tflite::GetBuiltinCode(codes->Get(op->opcode_index()));
@@ -43,7 +44,8 @@ std::string CheckOperators(const tflite::Model& model) {
       case tflite::BuiltinOperator_CALL_ONCE:
       case tflite::BuiltinOperator_IF:
       case tflite::BuiltinOperator_WHILE:
-        return program + "has the operation " + tflite::EnumNameBuiltinOperator(code) + ", which it must not have.";
+        return program + "has the operation " + tflite::EnumNameBuiltinOperator(code) +
+               ", which it must not have.";
       default:
         break;
     }
@@ -57,30 +59,62 @@ bool HasFixedSize(const TfLiteTensor& tensor) {
          tensor.sparsity == nullptr;
 }
 
-// Compares the tensors of one side of a node with those of the sub-model.
-std::string CheckTensors(const char* side, const TfLiteContext* context, const TfLiteIntArray* outer,
-                         const tflite::Interpreter& interpreter, const std::vector<int>& inner) {
-  const std::string where =
-      std::string("The Edge TPU operation and its SIMULATED program have different ") + side;
-  if (outer->size != static_cast<int>(inner.size())) {
-    return where + ": " + std::to_string(outer->size) + " and " + std::to_string(inner.size()) + ".";
+// The tensors of one side of a node, and those of the sub-model.
+struct Side {
+  const char* name;
+  const std::vector<int>& outer;
+  const std::vector<int>& inner;
+
+  std::string Wrong(const std::string& how) const {
+    return std::string("The Edge TPU operation and its SIMULATED program have different ") + name + how;
   }
-  for (size_t i = 0; i < inner.size(); ++i) {
-    const std::string which = where + " (number " + std::to_string(i) + "): ";
-    if (outer->data[i] == kTfLiteOptionalTensor || inner[i] == kTfLiteOptionalTensor) {
-      return which + "one is left out.";
+  std::string Wrong(size_t which, const std::string& how) const {
+    return Wrong(" (number " + std::to_string(which) + "): " + how);
+  }
+};
+
+// Compares number and types.
+std::string CheckTypes(const Side& side, const TfLiteContext* context,
+                       const tflite::Interpreter& interpreter) {
+  if (side.outer.size() != side.inner.size()) {
+    return side.Wrong(": " + std::to_string(side.outer.size()) + " and " + std::to_string(side.inner.size()) +
+                      ".");
+  }
+  for (size_t i = 0; i < side.inner.size(); ++i) {
+    if (side.outer[i] == kTfLiteOptionalTensor || side.inner[i] == kTfLiteOptionalTensor) {
+      return side.Wrong(i, "one is left out.");
     }
-    const TfLiteTensor& ours = *interpreter.tensor(inner[i]);
-    const TfLiteTensor& theirs = context->tensors[outer->data[i]];
+    const TfLiteTensor& ours = *interpreter.tensor(side.inner[i]);
+    const TfLiteTensor& theirs = context->tensors[side.outer[i]];
     if (theirs.type != ours.type || !HasFixedSize(ours) || !HasFixedSize(theirs)) {
-      return which + "types " + TfLiteTypeGetName(theirs.type) + " and " + TfLiteTypeGetName(ours.type) + ".";
-    }
-    if (theirs.bytes != ours.bytes || theirs.allocation_type == kTfLiteDynamic) {
-      return which + std::to_string(theirs.bytes) + " and " + std::to_string(ours.bytes) +
-             " bytes. A compiled model has fixed sizes: its inputs cannot be resized.";
+      return side.Wrong(i, std::string("types ") + TfLiteTypeGetName(theirs.type) + " and " +
+                               TfLiteTypeGetName(ours.type) + ".");
     }
   }
   return "";
+}
+
+std::string WrongSize(const Side& side, size_t which, const TfLiteTensor& theirs, const TfLiteTensor& ours) {
+  return side.Wrong(which, std::to_string(theirs.bytes) + " and " + std::to_string(ours.bytes) +
+                               " bytes. A compiled model has fixed sizes: only the first dimension can be "
+                               "resized, to the number of runs, which has to be the same everywhere.");
+}
+
+bool HasBatches(const TfLiteTensor& outer, const TfLiteTensor& inner) {
+  return outer.dims->size > 0 && inner.bytes > 0 &&
+         outer.bytes == inner.bytes * static_cast<size_t>(outer.dims->data[0]);
+}
+
+// How many runs the application's tensor is for; 0 when it does not fit.
+int CountBatches(const TfLiteTensor& outer, const TfLiteTensor& inner) {
+  if (HasBatches(outer, inner)) return outer.dims->data[0];
+  return outer.bytes == inner.bytes ? 1 : 0;
+}
+
+TfLiteStatus SetBatches(TfLiteContext* context, TfLiteTensor* tensor, int batches) {
+  TfLiteIntArray* shape = TfLiteIntArrayCopy(tensor->dims);
+  shape->data[0] = batches;
+  return context->ResizeTensor(context, tensor, shape);
 }
 
 // After preparation: data goes straight into inputs, so a constant (in the file's memory) must not be one,
@@ -89,6 +123,14 @@ bool HavePlace(const tflite::Interpreter& interpreter, const std::vector<int>& t
   return std::all_of(tensors.begin(), tensors.end(), [&](int index) {
     const TfLiteTensor& tensor = *interpreter.tensor(index);
     return tensor.allocation_type == kTfLiteArenaRw && (tensor.data.raw != nullptr || tensor.bytes == 0);
+  });
+}
+
+// While running: an application may have large tensors allocated as they are needed, or give its own memory.
+bool HaveData(const TfLiteContext* context, const std::vector<int>& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [&](int index) {
+    const TfLiteTensor& tensor = context->tensors[index];
+    return tensor.data.raw != nullptr || tensor.bytes == 0;
   });
 }
 
@@ -136,56 +178,83 @@ bool Program::HasState() const {
                      [](const tflite::Tensor* tensor) { return tensor->is_variable(); });
 }
 
-std::string Program::Prepare(TfLiteContext* context, const TfLiteNode* node) {
+std::string Program::Prepare(TfLiteContext* context, const Ends& ends) {
   if (!unusable_.empty()) return unusable_;
   if (interpreter_ == nullptr) {
-    std::string error = Build(context, node);
-    if (!error.empty()) interpreter_.reset();
-    return error;
+    std::string error = Build(context->recommended_num_threads);
+    if (!error.empty()) {
+      interpreter_.reset();
+      return error;
+    }
   }
-  // Prepared before: only the application's side can have changed.
-  std::string error = CheckTensors("inputs", context, node->inputs, *interpreter_, interpreter_->inputs());
-  if (error.empty()) {
-    error = CheckTensors("outputs", context, node->outputs, *interpreter_, interpreter_->outputs());
-  }
-  return error;
+  ends_ = ends;
+  return Fit(context);
 }
 
-std::string Program::Build(TfLiteContext* context, const TfLiteNode* node) {
+std::string Program::Build(int threads) {
   const tflite::ops::builtin::BuiltinOpResolverWithoutDefaultDelegates resolver;
-  if (tflite::InterpreterBuilder(*model_, resolver)(&interpreter_, context->recommended_num_threads) !=
-      kTfLiteOk) {
+  if (tflite::InterpreterBuilder(*model_, resolver)(&interpreter_, threads) != kTfLiteOk) {
     return errors_.Take("cannot be built");
   }
-  const tflite::Interpreter& built = *interpreter_;
-  for (const auto& error : {CheckTensors("inputs", context, node->inputs, built, built.inputs()),
-                            CheckTensors("outputs", context, node->outputs, built, built.outputs())}) {
-    if (!error.empty()) return error;
-  }
   if (interpreter_->AllocateTensors() != kTfLiteOk) return errors_.Take("cannot be prepared");
-  if (!HavePlace(built, built.inputs()) || !HavePlace(built, built.outputs())) {
+  if (!HavePlace(*interpreter_, interpreter_->inputs()) ||
+      !HavePlace(*interpreter_, interpreter_->outputs())) {
     return errors_.Take("has inputs or outputs that are constant, or whose size is only known while it runs");
   }
   return "";
 }
 
-std::string Program::Run(TfLiteContext* context, const TfLiteNode* node) {
+std::string Program::Fit(TfLiteContext* context) {
+  const Side inputs{"inputs", ends_.inputs, interpreter_->inputs()};
+  const Side outputs{"outputs", ends_.outputs, interpreter_->outputs()};
+  for (const Side* side : {&inputs, &outputs}) {
+    std::string error = CheckTypes(*side, context, *interpreter_);
+    if (!error.empty()) return error;
+  }
+  int batches = 0;
+  for (size_t i = 0; i < ends_.inputs.size(); ++i) {
+    const TfLiteTensor& theirs = context->tensors[ends_.inputs[i]];
+    const TfLiteTensor& ours = *interpreter_->input_tensor(i);
+    const int count = CountBatches(theirs, ours);
+    if (count == 0 || (batches != 0 && count != batches)) return WrongSize(inputs, i, theirs, ours);
+    batches = count;
+  }
+  batches_ = std::max(batches, 1);
+  for (size_t i = 0; i < ends_.outputs.size(); ++i) {
+    TfLiteTensor* theirs = &context->tensors[ends_.outputs[i]];
+    const TfLiteTensor& ours = *interpreter_->output_tensor(i);
+    if (CountBatches(*theirs, ours) == batches_) continue;
+    if (!HasBatches(*theirs, ours) || SetBatches(context, theirs, batches_) != kTfLiteOk) {
+      return WrongSize(outputs, i, *theirs, ours);
+    }
+  }
+  return "";
+}
+
+std::string Program::Run(TfLiteContext* context) {
   if (interpreter_ == nullptr) return "The SIMULATED Edge TPU operation was never prepared.";
   const int threads = context->recommended_num_threads;
   if (threads != interpreter_->subgraph(0)->context()->recommended_num_threads &&
       interpreter_->SetNumThreads(threads) != kTfLiteOk) {
     return errors_.Take("cannot use " + std::to_string(threads) + " threads");
   }
+  if (!HaveData(context, ends_.inputs) || !HaveData(context, ends_.outputs)) {
+    return "The SIMULATED Edge TPU operation has inputs or outputs without memory.";
+  }
   // Copies, rather than tensors in the application's memory: they are 0.01 % of the time of a model, and the
   // application may move its tensors, or give them an alignment that our kernels do not expect.
-  for (int i = 0; i < node->inputs->size; ++i) {
-    const TfLiteTensor& from = context->tensors[node->inputs->data[i]];
-    if (from.bytes > 0) std::memcpy(interpreter_->input_tensor(i)->data.raw, from.data.raw_const, from.bytes);
-  }
-  if (interpreter_->Invoke() != kTfLiteOk) return errors_.Take("failed");
-  for (int i = 0; i < node->outputs->size; ++i) {
-    const TfLiteTensor& to = context->tensors[node->outputs->data[i]];
-    if (to.bytes > 0) std::memcpy(to.data.raw, interpreter_->output_tensor(i)->data.raw_const, to.bytes);
+  for (int batch = 0; batch < batches_; ++batch) {
+    for (size_t i = 0; i < ends_.inputs.size(); ++i) {
+      const TfLiteTensor& to = *interpreter_->input_tensor(i);
+      const char* from = context->tensors[ends_.inputs[i]].data.raw_const;
+      if (to.bytes > 0) std::memcpy(to.data.raw, from + batch * to.bytes, to.bytes);
+    }
+    if (interpreter_->Invoke() != kTfLiteOk) return errors_.Take("failed");
+    for (size_t i = 0; i < ends_.outputs.size(); ++i) {
+      const TfLiteTensor& from = *interpreter_->output_tensor(i);
+      char* to = context->tensors[ends_.outputs[i]].data.raw;
+      if (from.bytes > 0) std::memcpy(to + batch * from.bytes, from.data.raw_const, from.bytes);
+    }
   }
   return "";
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tensorflow/lite/c/common.h"
 #include "tensorflow/lite/error_reporter.h"
@@ -12,6 +13,12 @@
 #include "tensorflow/lite/model_builder.h"
 
 namespace coralforge {
+
+// The application's tensors, by number, in the order of the compiled operation.
+struct Ends {
+  std::vector<int> inputs;
+  std::vector<int> outputs;
+};
 
 // Functions that can fail return what went wrong, as a sentence for the user, and "" when nothing did. Like
 // the interpreter that the node is in, a program is used by one thread at a time.
@@ -24,12 +31,13 @@ class Program {
   // Whether it has state from one run to the next (an LSTM has).
   bool HasState() const;
 
-  // Makes it ready to run in place of `node`.
-  std::string Prepare(TfLiteContext* context, const TfLiteNode* node);
+  // Makes it ready to run between these tensors. As the real library does, it takes inputs that are N times
+  // as long in the first dimension, and gives the outputs that length.
+  std::string Prepare(TfLiteContext* context, const Ends& ends);
 
-  // Runs it on the inputs and outputs of `node`, with as many threads as the application gave its
+  // Runs it on the tensors that it was prepared for, with as many threads as the application gave its
   // interpreter.
-  std::string Run(TfLiteContext* context, const TfLiteNode* node);
+  std::string Run(TfLiteContext* context);
 
   // Forgets the state.
   std::string Reset();
@@ -46,13 +54,16 @@ class Program {
   };
 
   std::string Load(const char* payload, size_t size);
-  std::string Build(TfLiteContext* context, const TfLiteNode* node);
+  std::string Build(int threads);
+  std::string Fit(TfLiteContext* context);
 
   // Members are destroyed from the last to the first: each uses those before it.
   Errors errors_;
   std::unique_ptr<char[]> aligned_;
   std::unique_ptr<tflite::FlatBufferModel> model_;
   std::unique_ptr<tflite::Interpreter> interpreter_;
+  Ends ends_;
+  int batches_ = 1;  // how often it runs for one run of the node
   std::string unusable_;
 };
 

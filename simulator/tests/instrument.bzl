@@ -7,8 +7,7 @@ def instrumented_binary(name, srcs, copts, sanitizers, deps = []):
     compile it once per sanitizer. What it does to memory that it is given is not seen then, only what we do, and what the
     C library does for either.
 
-    The sanitizers' runtimes are Debian's, built against the builder image's own C library, which is newer than the
-    platform's. So these programs are linked against the image's (the last --sysroot counts), where they run too.
+    The sanitizers' runtimes are Debian's, in docker/tester.Dockerfile, where these programs run too.
     """
     flags = copts + ["-fsanitize=" + sanitizers, "-fno-sanitize-recover=all", "-g1", "-U_FORTIFY_SOURCE"]
     native.cc_library(
@@ -20,6 +19,7 @@ def instrumented_binary(name, srcs, copts, sanitizers, deps = []):
         strip_include_prefix = "/src",
         deps = [
             "//:headers",
+            "@org_tensorflow//tensorflow/lite:c_api",
             "@org_tensorflow//tensorflow/lite:framework",
             "@stamp//:commit",
         ],
@@ -30,7 +30,7 @@ def instrumented_binary(name, srcs, copts, sanitizers, deps = []):
         testonly = True,
         srcs = srcs,
         copts = flags,
-        linkopts = ["--sysroot=/", "-fsanitize=" + sanitizers],
+        linkopts = ["-fsanitize=" + sanitizers],
         linkstatic = True,
         deps = deps + [":%s_library" % name],
     )

@@ -10,10 +10,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "edgetpu.h"
@@ -24,9 +27,36 @@
 #include "tensorflow/lite/kernels/register.h"
 #include "tensorflow/lite/model_builder.h"
 
+// What TFLite's own tools look for in a library by name. No header declares it.
+extern "C" {
+TfLiteDelegate* tflite_plugin_create_delegate(char** options_keys, char** options_values, size_t num_options,
+                                              void (*report_error)(const char*));
+void tflite_plugin_destroy_delegate(TfLiteDelegate* delegate);
+}
+
 namespace coralforge {
 
+// Models among the test data (tests/integration/simulator_models.py).
+constexpr char kClassifier[] = "classifier";  // small, all of it on the Edge TPU; 1x8x8x3
+constexpr char kMixed[] = "mixed";            // small, CPU before and after; two inputs, three outputs
+constexpr char kStateful[] = "keras_lstm_mnist_ptq";
+constexpr char kMobileNet[] = "mobilenet_v1_0.25_128_quant";
+
+// How often each is run with different noise.
+constexpr int kRuns = 3;
+
 using Bytes = std::vector<uint8_t>;
+
+// What came out of a model. A failed comparison shows it briefly.
+struct Outputs : std::vector<Bytes> {
+  friend void PrintTo(const Outputs& outputs, std::ostream* out) {
+    for (const Bytes& bytes : outputs) {
+      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      *out << bytes.size() << " bytes with the hash " << std::hash<std::string_view>()(text) << "; ";
+    }
+  }
+};
+
 using Delegate = std::unique_ptr<TfLiteDelegate, decltype(&edgetpu_free_delegate)>;
 
 // A file of the folder of test models: "NAME.tflite", and "NAME_edgetpu-sim.tflite" compiled of it.
@@ -72,7 +102,8 @@ enum class With { kNothing, kCustomOp };
 class Runnable {
  public:
   // Of a file's content, which is put at `offset` bytes after an address that is aligned to 64.
-  explicit Runnable(const std::string& content, With with = With::kNothing, int threads = 1, size_t offset = 0)
+  explicit Runnable(const std::string& content, With with = With::kNothing, int threads = 1,
+                    size_t offset = 0)
       : memory_(content.size() + 64 + offset) {
     const size_t start = (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64 + offset;
     std::memcpy(memory_.data() + start, content.data(), content.size());
@@ -82,11 +113,16 @@ class Runnable {
     tflite::InterpreterBuilder(*model_, resolver)(&interpreter, threads);
   }
 
-  // Noise, different for each seed.
+  // The picture, where there is one that fits, further down for each seed; else noise.
   void Fill(uint32_t seed) {
     std::mt19937 noise(seed);
     for (int index : interpreter->inputs()) {
       TfLiteTensor* tensor = interpreter->tensor(index);
+      if (picture.size() == tensor->bytes) {
+        std::rotate_copy(picture.begin(), picture.begin() + seed * picture.size() / 10, picture.end(),
+                         tensor->data.raw);
+        continue;
+      }
       if (tensor->type == kTfLiteFloat32) {
         for (size_t i = 0; i < tensor->bytes / 4; ++i) tensor->data.f[i] = noise() % 2001 / 1000.0f - 1;
       } else {
@@ -95,8 +131,8 @@ class Runnable {
     }
   }
 
-  std::vector<Bytes> Outputs() const {
-    std::vector<Bytes> all;
+  Outputs Result() const {
+    Outputs all;
     for (int index : interpreter->outputs()) {
       const TfLiteTensor* tensor = interpreter->tensor(index);
       all.emplace_back(tensor->data.uint8, tensor->data.uint8 + tensor->bytes);
@@ -104,10 +140,10 @@ class Runnable {
     return all;
   }
 
-  std::vector<Bytes> Run(uint32_t seed) {
+  Outputs Run(uint32_t seed) {
     Fill(seed);
     EXPECT_EQ(interpreter->Invoke(), kTfLiteOk) << errors.text;
-    return Outputs();
+    return Result();
   }
 
   // Counts the nodes that the delegate took over.
@@ -120,9 +156,10 @@ class Runnable {
   }
 
   ErrorLog errors;
+  std::string picture;
 
  private:
-  Bytes memory_;
+  std::vector<char> memory_;
   std::unique_ptr<tflite::FlatBufferModel> model_;
 
  public:
@@ -133,16 +170,27 @@ inline Delegate AnyDelegate() {
   return {edgetpu_create_delegate(EDGETPU_APEX_USB, nullptr, nullptr, 0), edgetpu_free_delegate};
 }
 
-// What the plain model makes of the first seeds, one after the other (it may have state).
-inline std::vector<std::vector<Bytes>> Expected(const std::string& name, int runs) {
+// What a model wants to see, "" if noise will do: of noise, a segmentation makes nothing.
+inline std::string PictureFor(const std::string& name) {
+  const std::string path = DataFile(name + ".input");
+  return std::filesystem::exists(path) ? ReadFile(path) : "";
+}
+
+// What the plain model makes of the first kRuns seeds, one after the other (it may have state).
+inline const std::vector<Outputs>& Expected(const std::string& name) {
+  static auto* const known = new std::map<std::string, std::vector<Outputs>>;
+  std::vector<Outputs>& outputs = (*known)[name];
+  if (!outputs.empty()) return outputs;
   Runnable plain(ReadFile(DataFile(name + ".tflite")));
   EXPECT_EQ(plain.interpreter->AllocateTensors(), kTfLiteOk) << plain.errors.text;
-  std::vector<std::vector<Bytes>> outputs;
-  for (int seed = 0; seed < runs; ++seed) outputs.push_back(plain.Run(seed));
+  plain.picture = PictureFor(name);
+  for (int seed = 0; seed < kRuns; ++seed) outputs.push_back(plain.Run(seed));
   return outputs;
 }
 
-inline std::string Compiled(const std::string& name) { return ReadFile(DataFile(name + "_edgetpu-sim.tflite")); }
+inline std::string Compiled(const std::string& name) {
+  return ReadFile(DataFile(name + "_edgetpu-sim.tflite"));
+}
 
 // Each test starts with two USB devices and a PCI one, and no control file.
 class SimulatorTest : public testing::Test {
@@ -153,7 +201,7 @@ class SimulatorTest : public testing::Test {
   }
 
   // Makes `text` what the control file says.
-  void Control(const std::string& text) {
+  void SetControl(const std::string& text) {
     static const std::string path = testing::TempDir() + "control-" + std::to_string(getpid());
     std::ofstream(path, std::ios::trunc) << text;
     setenv("CORALFORGE_SIMULATED_CONTROL", path.c_str(), 1);

@@ -107,9 +107,9 @@ def container(shop: Workshop, name: str, command: tuple[str, ...], mounts: list[
     )
 
 
-def readable_copy(source: Path, destination: Path) -> Path:
+def readable_copy(source: Path, destination: Path, without: tuple[str, ...] = ()) -> Path:
     """Copy project files for a container: any user may read them, whatever the checkout's umask was."""
-    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", *without))
     for folder, _, files in os.walk(destination):
         Path(folder).chmod(0o755)
         for file in files:
@@ -130,19 +130,53 @@ def writable_folder(path: Path, runner: Runner) -> Path:
 def build_libraries(shop: Workshop, trees: dict[str, Tree], key: str, staging: Path) -> Path:
     """Build everything in C++ that a bundle has below lib/ and include/, into a folder below ``staging``.
 
-    The Bazel cache is kept per image: a compiler that changes invalidates all of it.
+    Raises as :func:`run_container`.
+    """
+    project = shop.settings.project
+    simulator = readable_copy(project.simulator, staging / "simulator", without=(project.simulator_tests.name,))
+    out = run_bazel(shop, BazelJob("libraries", "build-sdk", trees, simulator), key, staging)
+    _require(out, ["lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "toolchain.json"])
+    return out
+
+
+def build_simulator_tests(shop: Workshop, trees: dict[str, Tree], key: str, staging: Path) -> Path:
+    """Build the C++ tests of the simulated libedgetpu, into a folder below ``staging``: bin/ and lib/.
+
+    TensorFlow Lite comes from the Bazel cache where libraries of the same architecture were built before, and the
+    other way round. Raises as :func:`run_container`.
+    """
+    simulator = readable_copy(shop.settings.project.simulator, staging / "simulator")
+    out = run_bazel(shop, BazelJob("simulator-tests", "build-simulator-tests", trees, simulator), key, staging)
+    _require(out, ["bin/public_test", "bin/inner_test", "lib/libedgetpu.so.1"])
+    return out
+
+
+@dataclass(frozen=True)
+class BazelJob:
+    """What Bazel is to build: the script that says it, the sources, and a copy of the simulator's folder."""
+
+    name: str
+    script: str
+    trees: dict[str, Tree]
+    simulator: Path
+
+
+def run_bazel(shop: Workshop, job: BazelJob, key: str, staging: Path) -> Path:
+    """Run a script of ``scripts/`` that builds with Bazel; returns the folder below ``staging`` that it filled.
+
+    The Bazel cache is kept per builder image: a compiler that changes invalidates all of it.
     Raises as :func:`run_container`.
     """
     project = shop.settings.project
     out = writable_folder(staging / "out", shop.runner)
-    cache = writable_folder(shop.settings.cache.bazel / shop.image.key[:16], shop.runner)
-    simulator = readable_copy(project.simulator, staging / "simulator")
+    compiler = shop.image.base or shop.image
+    cache = writable_folder(shop.settings.cache.bazel / compiler.key[:16], shop.runner)
     mounts = [
         Mount(readable_copy(project.bazel, staging / "workspace"), "/workspace"),
         Mount(readable_copy(project.scripts, staging / "scripts"), "/scripts"),
-        Mount(_request(shop.settings, trees, simulator, staging), "/request"),
-        Mount(simulator, "/sources/simulator"),
-        *[Mount(tree.path, f"/sources/{tree.name}") for tree in trees.values()],
+        Mount(_request(shop.settings, job, staging), "/request"),
+        Mount(job.simulator, "/sources/simulator"),
+        *[Mount(tree.path, f"/sources/{tree.name}") for tree in job.trees.values()],
         Mount(cache, "/cache", writable=True),
         Mount(out, "/out", writable=True),
     ]
@@ -150,9 +184,8 @@ def build_libraries(shop: Workshop, trees: dict[str, Tree], key: str, staging: P
     network = bool(remote.cache or remote.executor)
     if network:
         shop.sink.emit(Note("remote cache or executor: this build's container has a network", "warning"))
-    spec = container(shop, "libraries", ("python3", "/scripts/build-sdk"), mounts)
+    spec = container(shop, job.name, ("python3", f"/scripts/{job.script}"), mounts)
     run_container(shop, replace(spec, network=network), key)
-    _require(out, ["lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "toolchain.json"])
     return out
 
 
@@ -177,9 +210,9 @@ def build_programs(shop: Workshop, project: Path, prefix: Path, key: str, stagin
     return out
 
 
-def _request(settings: Settings, trees: dict[str, Tree], simulator: Path, staging: Path) -> Path:
-    sources = {name: {"digest": tree.digest, "prebuilt": tree.prebuilt} for name, tree in trees.items()}
-    sources["simulator"] = {"digest": fingerprint.of_paths(simulator), "prebuilt": False}
+def _request(settings: Settings, job: BazelJob, staging: Path) -> Path:
+    sources = {name: {"digest": tree.digest, "prebuilt": tree.prebuilt} for name, tree in job.trees.items()}
+    sources["simulator"] = {"digest": fingerprint.of_paths(job.simulator), "prebuilt": False}
     request = {
         "arch": settings.arch.value,
         "tensorflow_commit": settings.release.tensorflow_commit,

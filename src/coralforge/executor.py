@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from coralforge import store
 from coralforge.events import Sink, Step
-from coralforge.plan import ARTIFACTS, SAMPLE, Action, Stage
+from coralforge.plan import ARTIFACTS, MODELS, SAMPLE, Action, Stage
 from coralforge.settings import Settings
 from coralforge.survey import Survey, look, target_name, with_image
 
@@ -49,7 +49,7 @@ class Run:
 
 def bring(settings: Settings, goal: Stage, sink: Sink) -> Result:
     """Do what is needed to have ``goal``; nothing at all when it is up to date."""
-    survey = look(settings)
+    survey = look(settings, goal)
     actions = survey.plan(goal)
     if any(action.run for action in actions):
         with store.exclusive(settings.cache, sink):
@@ -64,7 +64,7 @@ def bring(settings: Settings, goal: Stage, sink: Sink) -> Result:
 
 
 def _execute(run: Run, goal: Stage) -> tuple[Action, ...]:
-    survey = look(run.settings)  # again: whoever held the lock before us may have done the work
+    survey = look(run.settings, goal)  # again: whoever held the lock before us may have done the work
     survey = _fetch(run, survey, goal)
     if goal is Stage.FETCH:
         return survey.plan(goal)
@@ -78,6 +78,7 @@ def _execute(run: Run, goal: Stage) -> tuple[Action, ...]:
 
 
 def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
+    from coralforge.modelfiles import fetch_models
     from coralforge.sample import fetch_sample
     from coralforge.sources.fetch import fetch_all
     from coralforge.trees import to_fetch
@@ -88,10 +89,13 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     if wanted:
         with run.step(f"fetch {len(wanted)} source{'s' if len(wanted) > 1 else ''}"):
             fetch_all(wanted, settings.cache.root, settings.mirrors, run.sink)
+    if MODELS in names:
+        with run.step("fetch the models"):
+            fetch_models(settings, run.sink)
     if SAMPLE in names:
         with run.step("fetch the sample model"):
             fetch_sample(settings, run.sink)
-    return look(settings) if names else survey
+    return look(settings, goal) if names else survey
 
 
 def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
@@ -128,11 +132,12 @@ def _artifacts(run: Run, survey: Survey, actions: tuple[Action, ...], shop: Work
         Stage.LIBRARIES: stages.make_libraries,
         Stage.PREFIX: stages.make_prefix,
         Stage.PROGRAMS: stages.make_programs,
+        Stage.MODEL: stages.make_model,
         Stage.BUNDLE: stages.make_bundle,
     }
-    done = {a.stage: store.location(run.settings.cache, a) for a in actions if a.stage in ARTIFACTS}
+    done = {a.label: store.location(run.settings.cache, a) for a in actions if a.stage in makers}
     for action in actions:
         if action.run and action.stage in makers:
-            with run.step(action.name), store.staging(run.settings.cache, action.artifact) as staging:
-                context = stages.Context(run.settings, survey, done, action, staging, shop)
+            with run.step(action.label), store.staging(run.settings.cache, action.artifact) as staging:
+                context = stages.Context(run.settings, survey, done, action, staging, run.sink, shop)
                 store.commit(run.settings.cache, action, makers[action.stage](context))

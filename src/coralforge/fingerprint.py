@@ -10,11 +10,14 @@ from pathlib import Path
 IGNORED = {"__pycache__", ".git", ".DS_Store"}
 
 
-def of_paths(*paths: Path) -> str:
-    """SHA-256 (hex) over names, exec bits and contents of files and folders, in a fixed order."""
+def of_paths(*paths: Path, without: str = "") -> str:
+    """SHA-256 (hex) over names, exec bits and contents of files and folders, in a fixed order.
+
+    Files and folders named ``without`` are left out, at any depth.
+    """
     digest = hashlib.sha256()
     for path in paths:
-        for file in sorted(_files(path)):
+        for file in sorted(_files(path, without)):
             name = file.relative_to(path.parent).as_posix()
             executable = "x" if file.stat().st_mode & 0o100 else "-"
             content = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -22,11 +25,11 @@ def of_paths(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-def _files(path: Path) -> Iterable[Path]:
+def _files(path: Path, without: str) -> Iterable[Path]:
     if path.is_dir():
         for child in path.iterdir():
-            if child.name not in IGNORED and not child.name.endswith(("~", ".swp", ".pyc")):
-                yield from _files(child)
+            if child.name not in {*IGNORED, without} and not child.name.endswith(("~", ".swp", ".pyc")):
+                yield from _files(child, without)
     elif path.exists():
         yield path
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from coralforge.config.models import Arch, GitId, Model, Sha256, Variant
+from coralforge.config.models import Arch, GitId, Model, Sha256, Target, Variant
 from coralforge.errors import user_error
 
 NAME = "MANIFEST.json"
@@ -56,6 +56,35 @@ class SampleUsed(Model):
     """SPDX expression."""
     compiled_for_simulator: bool
     """True when the model is also there compiled for the simulator (never for hardware)."""
+
+
+class ModelUsed(Model):
+    """A model of pipeline.yaml in share/models/NAME."""
+
+    name: str
+    """Its name in pipeline.yaml."""
+    licence: str
+    """SPDX expression, as pipeline.yaml says."""
+    source: str
+    """Name of the file it was made from."""
+    quantized: bool
+    """Whether coralforge quantized it; otherwise it came as a .tflite."""
+    random_samples: bool
+    """Whether it was quantized with random samples: its answers then mean nothing."""
+    agreement: float | None
+    """Part of the held-out samples for which it gives the float model's best class; none where that is not known."""
+    target: Target
+    """What it is compiled for."""
+    compiler: str
+    """Which compiler made the compiled file; empty for none."""
+    operations: int = Field(ge=0)
+    """Operations of the model before it was compiled."""
+    mapped: int = Field(ge=0)
+    """How many of them run on the Edge TPU (or its simulator)."""
+    min_runtime: int | None
+    """The oldest runtime of libedgetpu that takes the compiled model; none where it is not for hardware."""
+    checked: bool
+    """Whether the smoke test can check its answer: labels, image and expected class are there."""
 
 
 class File(Model):
@@ -111,6 +140,8 @@ class Manifest(Model):
     """What nobody checked, in sentences."""
     sample: SampleUsed
     """The sample model."""
+    models: list[ModelUsed]
+    """The models of pipeline.yaml, by name."""
     files: dict[str, File | Link]
     """Every file and link except this one."""
 

@@ -2,7 +2,7 @@
 
 The stages, in the order data flows::
 
-    fetch, unpack -> image -> libraries (Bazel) -> prefix -> programs (CMake) -> bundle
+    fetch, unpack -> image -> libraries (Bazel) -> prefix -> programs (CMake) -> models -> bundle
 
 Each stage's key is the digest of its named inputs, and the inputs of a later stage contain the key of
 the earlier one. The reason of an action names the inputs that differ from the last time.
@@ -11,7 +11,7 @@ the earlier one. The reason of an action names the inputs that differ from the l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from coralforge.fingerprint import of_mapping
@@ -28,10 +28,12 @@ class Stage(str, Enum):
     LIBRARIES = "libraries"
     PREFIX = "prefix"
     PROGRAMS = "programs"
+    MODEL = "model"
     BUNDLE = "bundle"
 
 
 SAMPLE = "sample"
+MODELS = "models"
 ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE)
 
 
@@ -46,6 +48,15 @@ class SourceFact:
 
 
 @dataclass(frozen=True)
+class ModelFact:
+    """What is known of one model of pipeline.yaml. ``inputs`` are the named digests of all that it is made from."""
+
+    name: str
+    inputs: Inputs | None
+    """None while a file of it is not fetched."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything the plan depends on. Gathered by ``survey``; nothing in it is looked up later."""
 
@@ -54,14 +65,16 @@ class Facts:
     """Per artifact stage: the named digests that do not depend on sources or earlier stages."""
     present: frozenset[str]
     """Artifacts in the store, as ``stage-key``."""
-    previous: Mapping[Stage, Inputs] = field(default_factory=dict)
-    """The inputs of the last artifact of the same stage and target, for the reasons."""
+    previous: Mapping[str, Inputs] = field(default_factory=dict)
+    """By an action's label: the inputs of the last artifact of the same target, for the reasons."""
     image: str = ""
     """Key of the builder image."""
     image_present: bool | None = None
     """None when Docker was not asked."""
     sample_known: bool = True
     """Whether it is settled which sample model the bundle gets."""
+    models: tuple[ModelFact, ...] = ()
+    """The models of pipeline.yaml."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,11 @@ class Action:
     reason: str
     key: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What users and records call it: the stage, and the name where a stage has several."""
+        return self.stage.value if self.name == self.stage.value else f"{self.stage.value} {self.name}"
 
     @property
     def artifact(self) -> str:
@@ -105,14 +123,21 @@ def _source_actions(facts: Facts, goal: Stage) -> list[Action]:
             actions.append(Action(Stage.FETCH, source.name, True, "not downloaded yet"))
         elif source.digest.startswith("sha256:"):
             actions.append(Action(Stage.FETCH, source.name, False, "downloaded and verified", source.digest))
-    if goal in (Stage.FETCH, Stage.BUNDLE) and not facts.sample_known:
-        actions.append(Action(Stage.FETCH, SAMPLE, True, "not downloaded yet"))
+    if goal in (Stage.FETCH, Stage.BUNDLE):
+        actions += _data_actions(facts)
     if goal is Stage.FETCH:
         return actions
     for source in facts.sources:
         reason = "unpacked" if source.unpacked else "not unpacked yet"
         actions.append(Action(Stage.UNPACK, source.name, not source.unpacked, reason, source.digest or ""))
     return actions
+
+
+def _data_actions(facts: Facts) -> list[Action]:
+    """Downloads that only a bundle needs."""
+    names = [] if facts.sample_known else [SAMPLE]
+    names += [MODELS] if any(model.inputs is None for model in facts.models) else []
+    return [Action(Stage.FETCH, name, True, "not downloaded yet") for name in names]
 
 
 def _image_action(facts: Facts) -> Action:
@@ -131,20 +156,36 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
     inputs: dict[str, str] = {f"source:{s.name}": s.digest or "" for s in facts.sources}
     for stage in stages:
         inputs = {**inputs, **facts.inputs.get(stage, {})}
-        if not known or (stage is Stage.BUNDLE and not facts.sample_known):
+        if stage is Stage.BUNDLE:
+            models = [_model_action(facts, model) for model in facts.models]
+            inputs |= {action.label: action.key for action in models}
+            actions += models
+            known = known and facts.sample_known and all(action.key for action in models)
+        if not known:
             actions.append(Action(stage, stage.value, True, "sources are not all there yet"))
             continue
-        key = of_mapping({"stage": stage.value, **inputs})
-        run, reason = _decide(facts, stage, key, inputs)
-        actions.append(Action(stage, stage.value, run, reason, key, tuple(sorted(inputs.items()))))
-        inputs = {stage.value: key}
+        actions.append(_artifact(facts, stage, stage.value, inputs))
+        inputs = {stage.value: actions[-1].key}
     return actions
 
 
-def _decide(facts: Facts, stage: Stage, key: str, inputs: Inputs) -> tuple[bool, str]:
-    if f"{stage.value}-{key[:32]}" in facts.present:
+def _model_action(facts: Facts, model: ModelFact) -> Action:
+    if model.inputs is None:
+        return Action(Stage.MODEL, model.name, True, "its files are not all there yet")
+    return _artifact(facts, Stage.MODEL, model.name, {**facts.inputs.get(Stage.MODEL, {}), **model.inputs})
+
+
+def _artifact(facts: Facts, stage: Stage, name: str, inputs: Inputs) -> Action:
+    key = of_mapping({"stage": stage.value, **inputs})
+    action = Action(stage, name, True, "", key, tuple(sorted(inputs.items())))
+    run, reason = _decide(facts, action, inputs)
+    return replace(action, run=run, reason=reason)
+
+
+def _decide(facts: Facts, action: Action, inputs: Inputs) -> tuple[bool, str]:
+    if action.artifact in facts.present:
         return False, "up to date"
-    before = facts.previous.get(stage)
+    before = facts.previous.get(action.label)
     if before is None:
         return True, "not built yet"
     changed = sorted(name for name in {*before, *inputs} if before.get(name) != inputs.get(name))

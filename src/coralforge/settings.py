@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coralforge.config.load import load_pipeline, load_release, unknown
@@ -21,6 +21,7 @@ class Options:
     variants: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    compiler: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Project:
     @property
     def simulator(self) -> Path:
         return self.root / "simulator"
+
+    @property
+    def simulator_tests(self) -> Path:
+        """Part of the folder, but not of the library."""
+        return self.simulator / "tests"
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ class Settings:
     mirrors: tuple[str, ...] = ()
     checkouts: Mapping[str, Path] = field(default_factory=dict)
     """--source NAME=DIR."""
+    compiler: str | None = None
+    """Path of Google's edgetpu_compiler; None: the one on PATH, else the one in its image."""
 
     @property
     def output(self) -> Path:
@@ -114,6 +122,12 @@ class Settings:
     def bundle_name(self) -> str:
         """Name of the bundle's top folder and, with .tar.gz, of its archive."""
         return f"coralforge-{self.release.release}-{self.arch.triple}"
+
+
+def with_test_sources(settings: Settings) -> Settings:
+    """The same settings for the C++ tests of the simulated libedgetpu, which are compiled from more sources."""
+    sources = {**settings.release.sources, **settings.release.test_sources}
+    return replace(settings, release=settings.release.model_copy(update={"sources": sources}))
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -136,6 +150,7 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
         variants=_variants(pipeline, options.variants),
         mirrors=_mirrors(project, pipeline, options.mirrors, environ),
         checkouts=_checkouts(release, options.sources),
+        compiler=options.compiler,
     )
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from coralforge.config.models import Arch, Variant
 from coralforge.containers.model import ContainerSpec, Finished, Mount, Runner
-from coralforge.errors import CoralforgeError, missing_error, smoke_error, user_error
+from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.manifest import NAME, Manifest, file_digest, read_manifest, verify
 from coralforge.sources.unpack import unpack
@@ -42,8 +42,8 @@ class StepResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    name: str = Field(pattern=r"^[a-z0-9_-]{1,40}$")
-    """lstpu, benchmark, model."""
+    name: str = Field(pattern=r"^[a-z0-9_.+-]{1,100}$")
+    """lstpu, benchmark, model, ...; with the name of a model of pipeline.yaml in front, and a dot."""
     ok: bool
     """Whether it passed."""
     detail: str = ""
@@ -63,8 +63,10 @@ class BoardReport(BaseModel):
     """The libedgetpu that was used; ``unknown`` when lstpu could not tell."""
     simulated: bool
     """Whether that one drives no hardware."""
-    steps: list[StepResult] = Field(min_length=1, max_length=100)
+    steps: list[StepResult] = Field(min_length=1, max_length=1000)
     """In the order they ran."""
+    not_run: list[str] = Field(default_factory=list, max_length=1000)
+    """What could not be tried there, and why, in sentences."""
 
 
 class Board(BaseModel):
@@ -111,7 +113,7 @@ def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Pat
 
     Raises:
         CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
-            ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory`` (7); and as ``unpack`` and
+            ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory`` (7); ``no-space`` (3); and as
             ``Runner.run``.
     """
     report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
@@ -119,7 +121,7 @@ def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Pat
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
         bundle = Path(scratch, "bundle")
-        unpack(archive, bundle, 1)
+        _unpack(archive, bundle)
         manifest = read_manifest(bundle)
         _check_bundle(archive, bundle, manifest)
         out = Path(scratch, "report")
@@ -135,7 +137,7 @@ def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Pat
     data = _data(archive, digest, manifest, board, result, finished) | {"image": image}
     _write(report, data)
     _judge(archive, manifest, result, finished, lines)
-    for problem in manifest.not_verified:
+    for problem in [*manifest.not_verified, *result.not_run]:
         sink.emit(Note(problem, "warning"))
     return Report(
         bundle=archive.name,
@@ -146,6 +148,21 @@ def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Pat
         seconds=finished.seconds,
         data=data,
     )
+
+
+def _unpack(archive: Path, bundle: Path) -> None:
+    """As any archive; but what is wrong with it is the user's file, not a source that could be fetched again."""
+    try:
+        unpack(archive, bundle, 1)
+    except CoralforgeError as error:
+        if error.code is not ExitCode.SOURCE:
+            raise
+        raise user_error(
+            f"{archive} is not a bundle that can be unpacked: {error.brief}",
+            reason="bundle-manifest",
+            details=error.details,
+            remedy="give the .tar.gz that `invoke bundle` made",
+        ) from error
 
 
 def _check_digest(archive: Path) -> str:
@@ -269,7 +286,7 @@ def _data(
         board=board.model_dump(mode="json"),
         host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
         seconds=round(finished.seconds, 3),
-        not_verified=list(manifest.not_verified),
+        not_verified=[*manifest.not_verified, *result.not_run],
     )
     return data
 

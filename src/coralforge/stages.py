@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from coralforge.build import Workshop, build_libraries, build_programs
-from coralforge.bundle import BundleInputs, SampleFiles, assemble, assemble_prefix
+from coralforge.bundle import assemble, assemble_prefix
 from coralforge.consumer import File, render_bundle, render_consumer, write_files
+from coralforge.contents import BundleInputs, SampleFiles
 from coralforge.events import Sink, Step
 from coralforge.manifest import file_digest
 from coralforge.models import sample as generated
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a maker works with: ``places`` of the earlier artifacts; ``shop`` is None where no container is needed."""
+    """What a maker works with; ``places`` of earlier artifacts by label, ``shop`` None where none is needed."""
 
     settings: Settings
     survey: Survey
-    places: Mapping[Stage, Path]
+    places: Mapping[str, Path]
     action: Action
     staging: Path
+    sink: Sink
     shop: Workshop | None
 
     @property
@@ -74,6 +76,16 @@ def make_programs(context: Context) -> Path:
     return build_programs(context.workshop, project, context.places[Stage.PREFIX], context.action.key, staging)
 
 
+def make_model(context: Context) -> Path:
+    """Stage ``model``: one model of pipeline.yaml, quantized, compiled and checked."""
+    from coralforge.modelmaker import make
+
+    out = context.staging / "out"
+    out.mkdir()
+    make(context.settings, context.action.name, out, context.sink)
+    return out
+
+
 def make_bundle(context: Context) -> Path:
     """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz`` beside its digest."""
     from coralforge.elf import gate
@@ -103,6 +115,7 @@ def _bundle_inputs(context: Context) -> BundleInputs:
         templates=render_bundle(settings),
         trees=tuple(trees(settings, context.survey.facts.sources).values()),
         sample=_sample_files(context),
+        models=tuple(context.places[f"{Stage.MODEL.value} {name}"] for name in sorted(settings.pipeline.models)),
         licence=settings.project.root / "LICENSE",
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from coralforge.errors import CoralforgeError, ExitCode, missing_error
 from coralforge.events import Note, Sink
-from coralforge.plan import Action, Inputs, Stage
+from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
 
 RECORD = "artifact.json"
@@ -35,18 +35,18 @@ def location(cache: Cache, action: Action) -> Path:
     return cache.artifacts / action.artifact
 
 
-def previous_inputs(cache: Cache, target: str) -> dict[Stage, Inputs]:
-    """Per stage, the inputs of the artifact that was last made or used for ``target``."""
+def previous_inputs(cache: Cache, target: str) -> dict[str, Inputs]:
+    """By label of the action, the inputs of the artifact that was last made or used for ``target``."""
     try:
         data = json.loads(_reference(cache, target).read_text(encoding="utf-8"))
-        return {Stage(stage): dict(inputs) for stage, inputs in data.items()}
+        return {str(label): dict(inputs) for label, inputs in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # only used for reasons; a damaged file costs nothing but a worse reason
 
 
 def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
     """Record what ``target`` was made of, for the reasons of the next plan."""
-    data = {action.stage.value: dict(action.inputs) for action in actions if action.inputs}
+    data = {action.label: dict(action.inputs) for action in actions if action.inputs}
     path = _reference(cache, target)
     text = json.dumps(data, sort_keys=True, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from coralforge import fingerprint, store
 from coralforge.containers import image as images
+from coralforge.modelfiles import survey_models
 from coralforge.plan import Action, Facts, Inputs, Stage, make_plan
 from coralforge.sample import ChosenSample, survey_sample
 from coralforge.settings import Settings
@@ -33,8 +34,8 @@ def target_name(settings: Settings) -> str:
     return f"{settings.release.release}-{settings.arch.value}-{variants}"
 
 
-def look(settings: Settings) -> Survey:
-    """Survey everything once."""
+def look(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
+    """Survey everything once that ``goal`` may depend on."""
     project = settings.project
     builder = images.builder(project.docker, settings.platform)
     sample = survey_sample(settings)
@@ -45,6 +46,7 @@ def look(settings: Settings) -> Survey:
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
         sample_known=sample is not None,
+        models=survey_models(settings) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
     )
     return Survey(facts, sample)
 
@@ -65,8 +67,10 @@ def _inputs(settings: Settings, builder: images.Image, sample: ChosenSample | No
             "variants": "+".join(sorted(variant.value for variant in settings.variants)),
             "image": builder.key,
             "Bazel workspace": fingerprint.of_paths(project.bazel),
-            "simulator": fingerprint.of_paths(project.simulator),
-            "scripts/build-sdk": fingerprint.of_paths(project.scripts / "build-sdk"),
+            "simulator": fingerprint.of_paths(project.simulator, without=project.simulator_tests.name),
+            "scripts/build-sdk": fingerprint.of_paths(
+                project.scripts / "build-sdk", project.scripts / "bazel_build.py"
+            ),
             "gate": fingerprint.of_paths(engine / "elf.py", engine / "elf"),
         },
         Stage.PREFIX: {
@@ -80,6 +84,10 @@ def _inputs(settings: Settings, builder: images.Image, sample: ChosenSample | No
             "toolchains/cmake": fingerprint.of_paths(project.cmake),
             "scripts/build-programs": fingerprint.of_paths(project.scripts / "build-programs"),
             "sample generator": fingerprint.of_paths(engine / "models"),
+        },
+        Stage.MODEL: {
+            "engine": fingerprint.of_paths(engine / "models", engine / "modelmaker.py"),
+            "runtime": str(settings.release.edgetpu_runtime),
         },
         Stage.BUNDLE: {
             "sample": sample.digest if sample else "",

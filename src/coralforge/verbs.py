@@ -27,7 +27,7 @@ def bring_stage(goal: Stage, options: Options, dry_run: bool = False, explain: b
     """``fetch``, ``image``, ``build`` and ``bundle``: have the goal, or say what that would take."""
     settings = settle(options)
     if dry_run or explain:
-        print_plan(look(settings).plan(goal), verbose=explain)
+        print_plan(look(settings, goal).plan(goal), verbose=explain)
     if dry_run:
         return
     with make_sink() as sink:
@@ -43,9 +43,8 @@ def print_plan(actions: Sequence[Action], verbose: bool) -> None:
     """One line per action; the skipped ones only when asked for an explanation."""
     shown = [action for action in actions if action.run or verbose]
     for action in shown:
-        name = action.stage.value if action.name == action.stage.value else f"{action.stage.value} {action.name}"
         key = f"  [{action.key.rpartition(':')[2][:12]}]" if verbose and action.key else ""
-        print(f"{'run ' if action.run else 'skip'}  {name}: {action.reason}{key}")
+        print(f"{'run ' if action.run else 'skip'}  {action.label}: {action.reason}{key}")
     if not any(action.run for action in actions):
         print("nothing to do: everything is up to date")
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from coralforge.models.models_python import find_python
 from tests.conftest import ROOT
 
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
 BUILD_TIMEOUT = 45 * 60.0
 
 
@@ -74,6 +75,15 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def project(tmp_path: Path) -> Checkout:
     """A checkout of the test's own, to be edited."""
     return copy_project(tmp_path / "coralforge")
+
+
+@pytest.fixture(scope="session")
+def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of models and samples of keras_models.py, made once by real TensorFlow."""
+    folder, maker = tmp_path_factory.mktemp("keras"), Path(__file__).with_name("keras_models.py")
+    done = subprocess.run([find_python(), maker, folder], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
 
 
 @pytest.fixture(scope="session")

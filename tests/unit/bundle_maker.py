@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from coralforge.bundle import BundleInputs, SampleFiles
 from coralforge.config.models import Arch, Place, Platform, Source, Variant
 from coralforge.consumer import File
+from coralforge.contents import BundleInputs, SampleFiles
 from coralforge.sources.model import Tree
 from tests.unit.elf_maker import COMMIT, STAMP, Spec, archive, elf, library, program, write
 

@@ -24,6 +24,7 @@ COREUTILS = """
 ID = 'case $1 in -u) cat "$STATE/uid" ;; *) echo tester ;; esac'
 PYTHON = """
 case "$*" in
+*ensurepip*" 14") test ! -e "$STATE/new-python" ;;
 *ensurepip*) test ! -e "$STATE/no-python" ;;
 *--version) echo Python 3.11.2 ;;
 "-I -m venv"*)
@@ -172,6 +173,7 @@ def make_machine(folder: Path) -> Machine:
     (machine.state / "engine.py").write_text(ENGINE)
     machine.is_used_by(0)
     (machine.project / "requirements.lock").write_text("invoke==1 --hash=sha256:0\n")
+    (machine.project / "requirements-models.lock").write_text("tensorflow==1 --hash=sha256:0\n")
     script = machine.project / "scripts" / "bootstrap"
     script.write_text(relocated((ROOT / "scripts" / "bootstrap").read_text(), machine))
     script.chmod(0o755)

@@ -123,6 +123,45 @@ class TestVirtualEnvironment:
         assert "what to do: sudo apt-get install -y --no-install-recommends python3 python3-venv" in done.stderr
 
 
+class TestModels:
+    """.venv-models, with TensorFlow, is made only for what needs it."""
+
+    @pytest.mark.parametrize("args", [["quantize", "--random", "9"], ["test"], ["--models", "doctor"]])
+    def test_who_gets_it(self, machine: Machine, args: list[str]) -> None:
+        machine.start_engine()
+        done = machine.bootstrap(*args)
+        assert done.status == 0
+        assert "making .venv-models with Python 3.11.2 (TensorFlow: downloads 0.4 GB" in done.stderr
+        pips = [line for line in machine.ran("python") if "-m pip" in line]
+        assert [line.rpartition("/")[2] for line in pips] == ["requirements.lock", "requirements-models.lock"]
+        assert all("--require-hashes" in line for line in pips)
+        assert (machine.project / ".venv-models" / "coralforge.stamp").exists()
+        machine.forget()
+        machine.bootstrap(*args)
+        assert not any("-m venv" in line for line in machine.ran("python3")), "once"
+
+    @pytest.mark.parametrize(
+        "args", [["doctor"], ["quantize", "--help"], ["test", "--unit"], ["--list"], ["compile"]]
+    )
+    def test_who_does_not(self, machine: Machine, args: list[str]) -> None:
+        assert machine.bootstrap(*args).status == 0
+        assert not (machine.project / ".venv-models").exists()
+
+    def test_a_python_that_is_too_new_for_tensorflow_is_told(self, machine: Machine) -> None:
+        machine.has("new-python")
+        done = machine.bootstrap("quantize")
+        assert done.status == 3
+        assert "error: TensorFlow needs a Python from 3.10 to 3.13, and none was found" in done.stderr
+        assert machine.bootstrap("doctor").status == 0, "the others work"
+
+    def test_a_changed_lock_makes_it_anew_and_leaves_the_other(self, machine: Machine) -> None:
+        machine.bootstrap("quantize")
+        (machine.project / "requirements-models.lock").write_text("tensorflow==2 --hash=sha256:0\n")
+        said = machine.bootstrap("quantize").stderr
+        assert "making .venv-models" in said
+        assert "making .venv with" not in said
+
+
 class TestEngine:
     """Docker Engine: asked for, installed only with leave, started where nothing else does."""
 

@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from coralforge import pack as pack_module
-from coralforge.bundle import BundleInputs, assemble, assemble_prefix
+from coralforge.bundle import assemble, assemble_prefix
 from coralforge.config.models import Arch, Platform, Variant
 from coralforge.consumer import File
+from coralforge.contents import BundleInputs
 from coralforge.elf import gate, policy_for
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.manifest import file_digest, read_manifest, verify

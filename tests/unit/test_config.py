@@ -160,6 +160,10 @@ class TestRelease:
     def test_tensorflow_must_be_there(self, tmp_path: Path) -> None:
         assert "no such source" in self.refused(tmp_path, sources={}).brief
 
+    def test_a_source_is_shipped_or_only_for_tests(self, tmp_path: Path) -> None:
+        error = self.refused(tmp_path, test_sources={"tensorflow": SOURCE})
+        assert "'tensorflow' is in both sources and test_sources" in error.brief
+
     @pytest.mark.parametrize("name", ["../x", "X", "", "a b"])
     def test_source_names_are_safe_in_paths(self, tmp_path: Path, name: str) -> None:
         error = self.refused(tmp_path, sources={"tensorflow": SOURCE, name: SOURCE})

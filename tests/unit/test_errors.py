@@ -22,6 +22,8 @@ def reasons_in(source: str) -> Iterator[str]:
     """The texts given as ``reason=`` in a module."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.keyword) and node.arg == "reason":
+            if isinstance(node.value, ast.Subscript):
+                continue  # a reason that a worker sent; where it was raised it is a text
             for part in ast.walk(node.value):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str):
                     yield part.value

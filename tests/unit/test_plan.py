@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coralforge.plan import Facts, SourceFact, Stage, make_plan
+from coralforge.plan import Facts, ModelFact, SourceFact, Stage, make_plan
 
 FLATBUFFERS = SourceFact("flatbuffers", "sha256:" + "a" * 64, unpacked=True)
 LIBEDGETPU = SourceFact("libedgetpu", "sha256:" + "b" * 64, unpacked=True)
@@ -23,7 +23,7 @@ def built(facts: Facts) -> Facts:
     return replace(
         facts,
         present=frozenset(a.artifact for a in actions),
-        previous={a.stage: dict(a.inputs) for a in actions},
+        previous={a.label: dict(a.inputs) for a in actions},
     )
 
 
@@ -97,3 +97,26 @@ def test_order_of_inputs_does_not_matter() -> None:
     turned = replace(FRESH, sources=(LIBEDGETPU, FLATBUFFERS))
     keys = [[a.key for a in make_plan(f, Stage.BUNDLE) if a.inputs] for f in (FRESH, turned)]
     assert keys[0] == keys[1]
+
+
+class TestModels:
+    facts = replace(FRESH, models=(ModelFact("net", {"model": "m1"}), ModelFact("other", {"model": "o1"})))
+
+    def test_each_model_is_a_step_before_the_bundle(self) -> None:
+        actions = make_plan(self.facts, Stage.BUNDLE)
+        assert [a.label for a in actions[-3:]] == ["model net", "model other", "bundle"]
+        assert {"model net", "model other"} <= {name for name, _ in actions[-1].inputs}
+
+    def test_only_the_model_that_changed_is_made_again(self) -> None:
+        facts = replace(built(self.facts), models=(ModelFact("net", {"model": "m2"}), self.facts.models[1]))
+        assert running(facts) == {"model:net": "changed: model", "bundle:bundle": "changed: model net"}
+
+    def test_a_model_whose_files_are_not_fetched_has_no_key_and_neither_has_the_bundle(self) -> None:
+        facts = replace(self.facts, models=(ModelFact("net", None),))
+        actions = running(facts)
+        assert actions["fetch:models"] == "not downloaded yet"
+        assert actions["model:net"] == "its files are not all there yet"
+        assert all(a.key == "" for a in make_plan(facts, Stage.BUNDLE) if a.stage in (Stage.MODEL, Stage.BUNDLE))
+
+    def test_a_build_has_nothing_to_do_with_models(self) -> None:
+        assert not [a for a in make_plan(self.facts, Stage.PREFIX) if a.stage is Stage.MODEL]

@@ -35,6 +35,14 @@ def test_all_sources_are_there(release: Release) -> None:
     assert sorted(release.sources) == sorted(NAMES)
 
 
+def test_what_only_tests_need_stands_apart(release: Release) -> None:
+    assert list(release.test_sources) == ["googletest"]
+    first, *others = release.test_sources["googletest"].places
+    assert urlsplit(first.url or "").scheme == "https"
+    assert [place.debian is not None for place in others] == [True]
+    assert all(place.size for place in [first, *others])
+
+
 def test_the_versions_are_the_matched_set(release: Release) -> None:
     assert release.tensorflow_commit == release.sources["tensorflow"].commit == TENSORFLOW
     assert release.sources["libedgetpu"].commit == LIBEDGETPU
@@ -76,7 +84,8 @@ def test_one_digest_means_one_file(release: Release) -> None:
 
 def test_no_two_files_share_a_name_in_a_mirror_folder(release: Release) -> None:
     sample = load_pipeline(ROOT / "pipeline.yaml").sample
-    places = [place for source in release.sources.values() for place in source.places]
+    sources = [*release.sources.values(), *release.test_sources.values()]
+    places = [place for source in sources for place in source.places]
     places += [place for file in (sample.model, sample.labels, sample.image) for place in file.places]
     digests: dict[str, set[str]] = {}
     for place in places:
@@ -120,4 +129,5 @@ def test_the_expected_label_is_a_cat(testdata: Path) -> None:
 def test_every_source_is_compiled_by_the_bazel_workspace(release: Release) -> None:
     """A pin that nothing is compiled from would be downloaded for nothing, and stand in the manifest as used."""
     workspace = (ROOT / "toolchains/bazel/sources.bzl").read_text()
-    assert [name for name in release.sources if f'("{name}", ' not in workspace] == []
+    pinned = {**release.sources, **release.test_sources}
+    assert [name for name in pinned if f'("{name}", ' not in workspace] == []

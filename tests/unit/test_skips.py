@@ -28,5 +28,5 @@ def test_what_no_ci_machine_has_may_be_skipped(monkeypatch: pytest.MonkeyPatch) 
         assert report.skipped
 
 
-def test_docker_may_not_be_missing_in_ci() -> None:
-    assert [thing.name for thing in THINGS if thing.in_ci] == ["docker", "testdata"]
+def test_what_may_not_be_missing_in_ci() -> None:
+    assert [thing.name for thing in THINGS if thing.in_ci] == ["docker", "tensorflow", "testdata"]

@@ -157,6 +157,7 @@ def test_many_offsets_to_one_large_table_do_not_multiply() -> None:
         (lambda m: setattr(m.subgraphs[0].tensors[0], "buffer", 99), "names buffer 99"),
         (lambda m: setattr(m.subgraphs[0].tensors[1], "shape", [9, 1, 1, 3]), "takes 27 bytes"),
         (lambda m: setattr(m.subgraphs[0].tensors[0], "shape", [65536, 65536]), "larger than 2 GiB"),
+        (lambda m: setattr(m.subgraphs[0].tensors[0], "shape", [2**31 - 1] * 100_000), "100000 dimensions"),
         (lambda m: setattr(m.subgraphs[0].operators[0], "opcodeIndex", 44), "operator code 44"),
         (lambda m: setattr(m.subgraphs[0].operators[0], "inputs", [77]), "tensor 77 does not exist"),
         (lambda m: setattr(m.subgraphs[0].operators[0], "builtinOptionsType", 250), "unknown type 250"),
@@ -192,6 +193,19 @@ def test_names_cannot_act_on_a_terminal() -> None:
     make.graph.inputs = make.graph.outputs = [source]
     graph = main_graph(make.native)
     assert graph.tensors[0].name == "\ufffd\ufffd[2J\ufffdok"
+
+
+def test_long_names_are_cut() -> None:
+    make = Maker()
+    source = make.tensor("n" * 5000, [1])
+    assert make.model([source], [source]).graph.tensors[0].name == "n" * 999 + "\u2026"
+
+
+def test_large_constants_are_no_axes() -> None:
+    make = Maker()
+    many = make.integers("many", *range(2000))
+    tensor = make.model([], [many]).graph.tensors[0]
+    assert (tensor.integers(), tensor.uniform) == (None, None)
 
 
 def test_a_size_that_is_unknown_is_minus_one() -> None:

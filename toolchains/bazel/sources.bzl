@@ -23,6 +23,7 @@ REPOSITORIES = {
     ]),
     "fxdiv": ("fxdiv", "fxdiv", ["include"]),
     "gemmlowp": ("gemmlowp", "", []),
+    "googletest": ("googletest", "", []),
     "libedgetpu": ("libedgetpu", "", []),
     "libusb": ("libusb", "libusb", ["libusb"]),
     "neon2sse": ("neon2sse", "neon2sse", ["NEON_2_SSE.h"]),

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Image:
     name: str
     key: str
     arguments: tuple[tuple[str, str], ...]
+    base: Image | None = None
+    """The image that it adds to; None: the Debian base."""
 
     @property
     def tag(self) -> str:
@@ -39,6 +41,12 @@ class Image:
 def builder(folder: Path, platform: Platform) -> Image:
     """The image all C++ is built in."""
     return _image(folder, "builder", {"PLATFORM_SUITE": platform.suite})
+
+
+def tester(folder: Path, platform: Platform) -> Image:
+    """The builder and what the simulator's C++ tests need beside it."""
+    base = builder(folder, platform)
+    return replace(_image(folder, "tester", {"BASE": base.tag}), base=base)
 
 
 def board(folder: Path, platform: Platform, arch: Arch) -> Image:
@@ -77,7 +85,10 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
     """
     if exists(client, image):
         return image.tag
-    _ensure_base(client, tmp, sink)
+    if image.base is None:
+        _ensure_base(client, tmp, sink)
+    else:
+        ensure(client, image.base, folder, tmp, sink)
     arguments = {"BASE": BASE, **dict(image.arguments)}
     recent: list[str] = []
     stream = client.api.build(

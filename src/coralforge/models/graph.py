@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,9 @@ BYTES = {"INT8": 1, "UINT8": 1, "BOOL": 1, "INT16": 2, "UINT16": 2, "FLOAT16": 2
 BYTES |= {"INT32": 4, "UINT32": 4, "FLOAT32": 4, "INT64": 8, "UINT64": 8, "FLOAT64": 8}
 BYTES |= {"COMPLEX64": 8, "COMPLEX128": 16}
 _LARGEST = 1 << 31  # bytes of one tensor
+_DIMENSIONS = 32  # four times what TensorFlow Lite's kernels take
+_NAME = 1000  # characters; the converter joins the names of all that it fuses
+_FEW = 1000  # values of axes, sizes and paddings
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,17 @@ class Tensor:
         return min(self.shape, default=0) >= 0
 
     def integers(self) -> tuple[int, ...] | None:
-        """The values of an INT32 or INT64 constant (axes, sizes, paddings); None for anything else."""
+        """The values of a small INT32 or INT64 constant (axes, sizes, paddings); None for anything else."""
         letter = {"INT32": "i", "INT64": "q"}.get(self.kind)
-        if self.data is None or letter is None:
+        if self.data is None or letter is None or len(self.data) > _FEW * BYTES[self.kind]:
             return None
         return struct.unpack_from(f"<{len(self.data) // BYTES[self.kind]}{letter}", self.data)
+
+    @cached_property
+    def uniform(self) -> int | None:
+        """The byte that a constant consists of, or None. Kept, since many operations may ask for one tensor."""
+        data = self.data or b""
+        return data[0] if data and data.count(data[:1]) == len(data) else None
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,13 @@ def main_graph(model: Any) -> Graph:
 
 
 def text(raw: Any) -> str:
-    """A name of the file, whatever its bytes are; characters that could act on a terminal are replaced."""
+    """A name of the file, whatever its bytes are; characters that could act on a terminal are replaced.
+
+    Names are cut, because each stands in the output as often as it is used.
+    """
     decoded = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw or "")
+    if len(decoded) > _NAME:
+        decoded = decoded[: _NAME - 1] + "\u2026"
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in decoded)
 
 
@@ -131,6 +146,8 @@ def _data(buffer: Any) -> bytes:
 def _tensor(index: int, native: Any, buffers: Sequence[bytes]) -> Tensor:
     if not native.buffer < len(buffers):
         raise Malformed(f"tensor {index} names buffer {native.buffer} of {len(buffers)}")
+    if native.shape is not None and len(native.shape) > _DIMENSIONS:
+        raise Malformed(f"tensor {index} has {len(native.shape)} dimensions")
     kind = schema.names("TensorType").get(native.type, f"TYPE_{native.type}")
     shape, signature = _indices(native.shape), _indices(native.shapeSignature)
     if signature and len(signature) == len(shape):

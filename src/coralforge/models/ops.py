@@ -71,7 +71,7 @@ def same_dilation(_graph: Graph, operation: Operation) -> str | None:
 def zero_padding(graph: Graph, operation: Operation) -> str | None:
     """A constant that is concatenated has to be padding: one of two inputs, and all zero."""
     constants = [tensor for tensor in _inputs(graph, operation) if tensor.constant]
-    zeros = all(set(tensor.data or b"") <= {(tensor.zero_points or (0,))[0] % 256} for tensor in constants)
+    zeros = all(tensor.uniform == (tensor.zero_points or (0,))[0] % 256 for tensor in constants)
     if constants and (len(operation.inputs) != 2 or not zeros):
         return "a constant input has to be one of two, and all zero"
     return None

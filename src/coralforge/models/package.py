@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Literal
 
 from coralforge.models.flatbuf import Form, Malformed, Many, Numbers, Tables, Text, Texts, walk
 from coralforge.models.flatview import Table, root
 from coralforge.models.graph import text
 
-STAND_ALONE = "STAND_ALONE"
-PARAMETER_CACHING = "PARAMETER_CACHING"
-EXECUTION_ONLY = "EXECUTION_ONLY"
-_KINDS = (STAND_ALONE, PARAMETER_CACHING, EXECUTION_ONLY)
+Kind = Literal["STAND_ALONE", "PARAMETER_CACHING", "EXECUTION_ONLY"]
+_KINDS: tuple[Kind, ...] = ("STAND_ALONE", "PARAMETER_CACHING", "EXECUTION_ONLY")
 
 # Only the fields that are read here.
 _PACKAGE = Form("a package for the Edge TPU", b"DWN1", "Package", {"Package": {1: Numbers(1), 4: Text(), 7: Text()}})
@@ -50,8 +49,7 @@ class Layer:
 class Executable:
     """One program for the chip. All sizes are in bytes; ``cycles`` is the compiler's estimate, 0 if it made none."""
 
-    kind: str
-    """``STAND_ALONE``, ``PARAMETER_CACHING`` or ``EXECUTION_ONLY``."""
+    kind: Kind
     name: str
     chip: str
     batch_size: int
@@ -77,12 +75,12 @@ class Package:
     @property
     def cached_bytes(self) -> int:
         """Parameters that stay in the chip's memory, in bytes."""
-        return sum(one.parameter_bytes for one in self.executables if one.kind == PARAMETER_CACHING)
+        return sum(one.parameter_bytes for one in self.executables if one.kind == "PARAMETER_CACHING")
 
     @property
     def streamed_bytes(self) -> int:
         """Parameters that are sent to the chip for each inference, in bytes."""
-        return sum(one.parameter_bytes for one in self.executables if one.kind != PARAMETER_CACHING)
+        return sum(one.parameter_bytes for one in self.executables if one.kind != "PARAMETER_CACHING")
 
 
 def read_package(custom_options: bytes) -> Package:

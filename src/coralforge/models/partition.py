@@ -108,6 +108,12 @@ def _spread(graph: Graph, verdicts: Sequence[_Verdict]) -> Partition:
     return Partition(tuple(decisions))
 
 
+def parameters(graph: Graph, known: Partition) -> int:
+    """Bytes of the constants that the part on the TPU reads, each counted once."""
+    read = {index for operation in known.on(Side.TPU) for index in operation.inputs if index != -1}
+    return sum(len(graph.tensors[index].data or b"") for index in read)
+
+
 def too_new(graph: Graph) -> list[Operation]:
     """Operations in a version that Google's compiler cannot read: it then rejects the whole model."""
     newest = newest_versions()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coralforge import __version__
 from coralforge.models.graph import Operation
 from coralforge.models.partition import Partition, Side
-from coralforge.models.simcompile import Compiled
+
+if TYPE_CHECKING:
+    from coralforge.models.simcompile import Compiled
 
 HEADER = f"SIMULATED Edge TPU compiler, coralforge {__version__}: the output runs on the simulated libedgetpu only"
 _PARTLY = (

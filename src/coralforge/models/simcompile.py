@@ -12,7 +12,7 @@ from typing import Any
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.models import schema
 from coralforge.models.graph import CUSTOM, Graph
-from coralforge.models.partition import Partition, Side, partition
+from coralforge.models.partition import Partition, Side, parameters, partition
 from coralforge.models.payload import CUSTOM_CODE, Payload, write_payload
 from coralforge.models.requirements import require_plain, require_quantized
 from coralforge.models.surgery import Cut, cut
@@ -53,7 +53,7 @@ def compile_for_simulator(model: Model) -> Compiled:
         raise _not_mapped(model, decisions)
     inner = schema.pack(sub_model(model, decisions, edge))
     outer = _outer_model(model, decisions, edge, write_payload(Payload(inner)))
-    return Compiled(schema.pack(outer), decisions, _parameters(model.graph, decisions))
+    return Compiled(schema.pack(outer), decisions, parameters(model.graph, decisions))
 
 
 def border(graph: Graph, decisions: Partition) -> Border:
@@ -97,12 +97,6 @@ def _outer_model(model: Model, decisions: Partition, edge: Border, payload: byte
     ]
     graph = model.graph
     return cut(Cut(native, kept, [*native.operatorCodes, code], graph.inputs, graph.outputs, whole=True))
-
-
-def _parameters(graph: Graph, decisions: Partition) -> int:
-    """Bytes of the constants that the part on the TPU reads, each counted once."""
-    read = {index for operation in decisions.on(Side.TPU) for index in operation.inputs if index != -1}
-    return sum(len(graph.tensors[index].data or b"") for index in read)
 
 
 def _not_mapped(model: Model, decisions: Partition) -> CoralforgeError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coralforge.errors import user_error
 from coralforge.models.compiler.places import named, places_for, require_apart, require_folder
@@ -160,3 +162,32 @@ def _options(request: CompileRequest) -> CompilerOptions:
         timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
         retry=not request.no_retry,
     )
+
+
+def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
+    """Quantize one model, write it and its report, and print that.
+
+    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed.
+
+    Raises:
+        CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
+    """
+    from coralforge.models.quantize import QuantizeOptions, quantize
+    from coralforge.models.quantize_report import report_text
+    from coralforge.render import make_sink
+
+    if not model:
+        raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
+    whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
+    source = Path(model).expanduser()
+    place = Path(output).expanduser() if output else source.with_name(f"{source.stem}_quant.tflite")
+    with make_sink() as sink:
+        report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
+    print(report_text(report), end="")
+
+
+def _number(name: str, text: str) -> int:
+    # Not left to Invoke, which would show a traceback.
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise user_error(f"--{name.replace('_', '-')} {text!r} is not a whole number", reason="quantize-option")
+    return int(text)

@@ -1,0 +1,113 @@
+"""Finds out which operations of a plain model its compiled form left on the CPU, and that the two belong together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import zip_longest
+
+from coralforge.errors import CoralforgeError, user_error
+from coralforge.inspect.inspection import Form
+from coralforge.inspect.programs import compiled_operations, form_of
+from coralforge.models.graph import Graph, Operation, Tensor
+from coralforge.models.payload import CUSTOM_CODE
+from coralforge.models.tflite import Model
+
+Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+_SHOWN = 10
+
+
+def moved_to_tpu(compiled: Model, plain: Model) -> frozenset[int]:
+    """The operations of the plain model that the compiled one no longer has: they are in an `edgetpu-custom-op`.
+
+    Operations are recognized by their operator and by the names of the tensors that they read and make, which
+    compilers keep.
+
+    Raises:
+        CoralforgeError: reason ``model-pair`` when the plain model is none, or another one; exit code 2.
+    """
+    if form_of(plain) is not Form.PLAIN:
+        raise not_a_pair(compiled, plain, f"{plain.path} is compiled itself: it has the operator {CUSTOM_CODE}")
+    if different := _edges(compiled.graph, plain.graph):
+        raise not_a_pair(compiled, plain, "\n".join(different))
+    left = [one for one in compiled.graph.operations if one.custom_code != CUSTOM_CODE]
+    wanted = Counter(_key(compiled.graph, operation) for operation in left)
+    there = Counter(_key(plain.graph, operation) for operation in plain.graph.operations)
+    strange = [one for one in left if wanted[_key(compiled.graph, one)] > there[_key(compiled.graph, one)]]
+    if strange:
+        lines = [f"{one.index} {one.custom_code or one.name} is in the compiled model only" for one in strange]
+        raise not_a_pair(compiled, plain, "\n".join(lines[:_SHOWN]))
+    keys = {one.index: _key(plain.graph, one) for one in plain.graph.operations}
+    if doubtful := [key for key, count in wanted.items() if there[key] != count]:
+        raise not_a_pair(
+            compiled, plain, f"its tensors have no names of their own: several {doubtful[0][0]} look alike"
+        )
+    moved = frozenset(index for index, key in keys.items() if key not in wanted)
+    _require_head_and_tail(compiled, plain, moved)
+    return moved
+
+
+def _require_head_and_tail(compiled: Model, plain: Model, moved: frozenset[int]) -> None:
+    """One `edgetpu-custom-op` is one step: nothing in it can wait for the CPU after it has begun."""
+    if not moved:
+        raise not_a_pair(compiled, plain, "every operation of the plain model is still in the compiled one")
+    if len(compiled_operations(compiled.graph)) > 1:
+        return
+    after = after_tpu(plain.graph, moved)
+    producers = plain.graph.producers()
+    for operation in plain.graph.operations:
+        if operation.index in moved and any(producers.get(index) in after for index in operation.inputs):
+            line = f"{operation.index} {operation.name} would have to run on the Edge TPU after the CPU has gone on"
+            raise not_a_pair(compiled, plain, line)
+
+
+def after_tpu(graph: Graph, inside: frozenset[int]) -> set[int]:
+    """The operations on the CPU that wait for the Edge TPU."""
+    producers = graph.producers()
+    after: set[int] = set()
+    for operation in graph.operations:
+        before = {producers[index] for index in operation.inputs if index in producers}
+        if operation.index not in inside and (before & inside or before & after):
+            after.add(operation.index)
+    return after
+
+
+def _edges(compiled: Graph, plain: Graph) -> list[str]:
+    """How inputs and outputs differ, one line each."""
+    lines = []
+    for what, ours, theirs in (
+        ("input", compiled.inputs, plain.inputs),
+        ("output", compiled.outputs, plain.outputs),
+    ):
+        for number, (one, other) in enumerate(zip_longest(ours, theirs)):
+            found = _described(compiled.tensors[one]) if one is not None else "not there"
+            expected = _described(plain.tensors[other]) if other is not None else "not there"
+            if found != expected:
+                lines.append(f"{what} {number}: {found} in the compiled model, {expected} in the plain one")
+    return lines[:_SHOWN]
+
+
+def _described(tensor: Tensor) -> str:
+    numbers = ", ".join(
+        f"{scale:.6g}/{point}" for scale, point in zip(tensor.scales, tensor.zero_points, strict=False)
+    )
+    return f"{tensor.name} {tensor.kind} {list(tensor.shape)} {numbers}".strip()
+
+
+def _key(graph: Graph, operation: Operation) -> Key:
+    computed = [i for i in operation.inputs if i != -1 and not graph.tensors[i].constant]
+    return (
+        operation.name,
+        operation.custom_code,
+        tuple(graph.tensors[index].name for index in computed),
+        tuple(graph.tensors[index].name for index in operation.outputs),
+    )
+
+
+def not_a_pair(compiled: Model, plain: Model, details: str) -> CoralforgeError:
+    """The error for two models that do not belong together."""
+    return user_error(
+        f"{plain.path} is not the model that {compiled.path} was compiled from",
+        reason="model-pair",
+        details=details,
+        remedy="give the .tflite file that the compiler got as --plain",
+    )

@@ -1,0 +1,166 @@
+"""An inspection in words: the sentences and short facts that the text and the page share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coralforge.inspect.inspection import Form, Inspection, Located, Place
+from coralforge.models.graph import Tensor, text
+from coralforge.models.payload import CUSTOM_CODE
+from coralforge.models.report import size
+
+PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
+CHIP = 8 << 20  # bytes of memory on the chip, of which parameters get the most
+_LONGEST = 60  # characters of a name
+_SENTENCE = 400  # of a reason, which may have names in it
+
+Facts = Sequence[tuple[str, str]]
+
+
+def headline(inspection: Inspection) -> str:
+    """What was looked at."""
+    name = text(inspection.path.name)
+    if inspection.form is Form.SIMULATED:
+        return f"{name}: SIMULATED: compiled for the simulated Edge TPU, no hardware runs it"
+    if inspection.form is Form.COMPILED:
+        return f"{name}: compiled for the Edge TPU"
+    return f"{name}: not compiled; what follows is a PREDICTION"
+
+
+def facts(inspection: Inspection) -> Facts:
+    """Names and values of what concerns the model as a whole."""
+    rows = [("Mapped, predicted" if inspection.predicted else "Mapped", mapped(inspection))]
+    if inspection.plain is not None:
+        rows.append(("Compiled from", text(inspection.plain.name)))
+    rows += _compiled(inspection)
+    if inspection.form is Form.PLAIN or (inspection.form is Form.SIMULATED and inspection.parameters):
+        rows.append(("Parameters", f"{size(inspection.parameters)} on the {chip(inspection)}"))
+    rows.append(("File size", f"{size(inspection.size)} ({inspection.size} bytes)"))
+    return rows
+
+
+def mapped(inspection: Inspection) -> str:
+    """How much runs where."""
+    left = len(inspection.on_cpu)
+    if inspection.refusals:
+        return "0 %: the compiler would refuse the model as it is"
+    if inspection.total is None or inspection.mapped is None or inspection.fraction is None:
+        known = "100 %, all operations" if not left else f"unknown; {counted(left)} left on the CPU"
+        return f"{known} ({len(inspection.programs)} {CUSTOM_CODE})"
+    part = f"{inspection.mapped} of {counted(inspection.total)}"
+    return f"{percent(inspection.fraction)}: {part} on the {chip(inspection)}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage; 100 only for all of it."""
+    return "100 %" if fraction == 1 else f"{min(fraction * 100, 99.9):.1f} %"
+
+
+def notes(inspection: Inspection) -> Sequence[str]:
+    """What has to be known to read the rest: what is uncertain, and what cannot be known."""
+    found = []
+    if inspection.form is Form.PLAIN:
+        found.append(
+            "A prediction: the Edge TPU compiler may decide otherwise (docs/models.md says how often it did)."
+        )
+        if inspection.parameters > CHIP:
+            found.append(
+                f"The parameters exceed the chip's {size(CHIP)}: the rest is sent to it for each inference, which "
+                "takes time."
+            )
+    elif inspection.form is Form.SIMULATED:
+        found.append("SIMULATED: nothing here says how the Edge TPU compiler would decide, or how fast it would be.")
+    elif inspection.on_cpu:
+        found.append(
+            "The reasons are those of the rules known here; the compiler's own are in the .log beside its output."
+        )
+    if not inspection.complete:
+        found.append(
+            "Which operations are on the Edge TPU, and so the mapped fraction, cannot be known from the compiled "
+            "model alone: give the model that it was compiled from with --plain."
+        )
+    if surprises := sum(bool(one.remark) for one in inspection.operations):
+        found.append(
+            f"The compiler decided other than the rules known here for {surprises} operation(s), see remarks."
+        )
+    if inspection.subgraphs > 1:
+        found.append(f"The model has {inspection.subgraphs} subgraphs; only the first was looked at.")
+    return found
+
+
+def shape(tensor: Tensor) -> str:
+    """Sizes, with ? for what is known at run time only."""
+    return "x".join("?" if side < 0 else str(side) for side in tensor.shape) or "scalar"
+
+
+def quantization(tensor: Tensor) -> str:
+    """Scale and zero point, or how many there are."""
+    if not tensor.scales:
+        return "not quantized"
+    if len(tensor.scales) > 1:
+        return f"per channel, {len(tensor.scales)} scales"
+    return f"scale {tensor.scales[0]:.6g}, zero point {tensor.zero_points[0] if tensor.zero_points else 0}"
+
+
+def short(name: str, longest: int = _LONGEST) -> str:
+    """A name cut in its middle, since converters join the names of all that they fuse."""
+    half = (longest - 3) // 2
+    return name if len(name) <= longest else f"{name[:half]}...{name[-(longest - 3 - half) :]}"
+
+
+def reason(one: Located, why: str | None = None) -> str:
+    """Why an operation is where it is; empty where there is nothing to say. ``why``: instead of its own."""
+    status = "" if one.place is not Place.CPU else one.status.value
+    parts = (status, short(one.decision.why if why is None else why, _SENTENCE), one.remark)
+    return "; ".join(part for part in parts if part)
+
+
+def numbers(indices: Sequence[int]) -> str:
+    """Operation numbers in ranges, the first few of them."""
+    ranges: list[list[int]] = []
+    for index in indices:
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
+        else:
+            ranges.append([index, index])
+    return ", ".join(some([str(a) if a == b else f"{a}-{b}" for a, b in ranges]))
+
+
+def some(listed: Sequence[str], most: int = 5) -> Sequence[str]:
+    """The first few, and how many more there are."""
+    return listed if len(listed) <= most else [*listed[: most - 1], f"{len(listed) - most + 1} more"]
+
+
+def gain(wins: int) -> str:
+    """How many operations an advice would bring onto the Edge TPU."""
+    return counted(wins) if wins else "none by itself"
+
+
+def counted(operations: int) -> str:
+    """A number of operations."""
+    return f"{operations} operation{'' if operations == 1 else 's'}"
+
+
+def _compiled(inspection: Inspection) -> Facts:
+    if inspection.form is Form.SIMULATED:
+        makers = list(dict.fromkeys(text(one.note) for one in inspection.programs))
+        return [("Compiled by", short("; ".join(some(makers)), 200))]
+    packages = inspection.packages
+    if not packages:
+        return []
+    compilers = list(dict.fromkeys(package.compiler_version or "not said" for package in packages))
+    cached, streamed = sum(p.cached_bytes for p in packages), sum(p.streamed_bytes for p in packages)
+    return [
+        ("Runtime", f"version {inspection.min_runtime_version} or newer"),
+        ("Compiler", short(", ".join(some(compilers)))),
+        ("Parameters", f"{_amount(cached)} on the chip, {_amount(streamed)} streamed for each inference"),
+    ]
+
+
+def _amount(count: int) -> str:
+    return size(count) if count else "none"
+
+
+def chip(inspection: Inspection) -> str:
+    """What the operations run on, if not on the CPU."""
+    return "SIMULATED Edge TPU" if inspection.form is Form.SIMULATED else "Edge TPU"

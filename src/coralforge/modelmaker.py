@@ -1,0 +1,171 @@
+"""Makes one model of pipeline.yaml ready for a bundle: quantized, compiled, and refused where it falls short."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coralforge.config.models import BundledModel, Target
+from coralforge.errors import CoralforgeError, user_error
+from coralforge.events import Note, Sink
+from coralforge.manifest import ModelUsed
+from coralforge.modelfiles import ModelFiles, locate
+from coralforge.settings import Settings
+
+if TYPE_CHECKING:
+    from coralforge.models.tflite import Model
+
+PLAIN = "model.tflite"
+COMPILED = {Target.EDGETPU: "model_edgetpu.tflite", Target.SIMULATOR: "model_edgetpu-sim.tflite"}
+RECORD = "model.json"
+_IMAGES = {b"BM": ".bmp", b"P5": ".pgm", b"P6": ".ppm"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a model was compiled; ``mapped`` operations of the plain model run on the Edge TPU."""
+
+    mapped: int
+    compiler: str
+    min_runtime: int | None
+
+
+def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
+    """Fill the empty folder ``out`` with the model, its compiled form, what the smoke test needs, and a record.
+
+    Raises:
+        CoralforgeError: ``model-below-minimum`` or ``model-labels`` (exit code 2), and what reading, quantizing and
+            compiling raise.
+    """
+    from coralforge.models.tflite import read_model
+
+    entry, files = settings.pipeline.models[name], locate(settings, name)
+    plain, agreement = _make_plain(settings, name, files, out.parent, sink)
+    model = read_model(plain)
+    shutil.copyfile(plain, out / PLAIN)
+    made = _compile(settings, name, model, out, sink)
+    operations = len(model.graph.operations)
+    _require_mapped(settings, name, made.mapped, operations)
+    _copy_question(entry, files, out)
+    used = ModelUsed(
+        name=name,
+        licence=entry.licence,
+        source=entry.model.filename,
+        quantized=entry.quantize is not None,
+        random_samples=entry.quantize is not None and entry.quantize.random is not None,
+        agreement=agreement,
+        target=entry.target,
+        compiler=made.compiler,
+        operations=operations,
+        mapped=made.mapped,
+        min_runtime=made.min_runtime,
+        checked=entry.expected is not None,
+    )
+    (out / RECORD).write_text(used.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _make_plain(
+    settings: Settings, name: str, files: ModelFiles, work: Path, sink: Sink
+) -> tuple[Path, float | None]:
+    """The user's .tflite, or a quantized model below ``work``, under a name that messages can use.
+
+    Also the agreement with the float model, where it is known.
+    """
+    entry = settings.pipeline.models[name]
+    given = entry.model.filename.endswith(".tflite")
+    if given != (entry.quantize is None):
+        what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"
+        raise user_error(
+            f"{settings.project.pipeline}: models.{name}: {entry.model.filename} {what} 'quantize'",
+            reason="model-quantize",
+        )
+    if entry.quantize is None:
+        return files.model, None
+    from coralforge.models.quantize import QuantizeOptions, quantize
+
+    plain = work / f"{name}.tflite"
+    options = QuantizeOptions(
+        files.model,
+        plain,
+        samples=entry.quantize.samples or "",
+        random=entry.quantize.random or 0,
+        preprocess=entry.quantize.preprocess,
+        io=entry.quantize.io,
+        folder=settings.project.root,
+    )
+    report = quantize(options, sink)
+    report.place.unlink()  # it has times and paths of this machine; what lasts is in the record
+    for warning in report.warnings:
+        sink.emit(Note(f"model {name}: {warning}", "warning"))
+    return plain, report.agreement
+
+
+def _compile(settings: Settings, name: str, model: Model, out: Path, sink: Sink) -> Made:
+    entry = settings.pipeline.models[name]
+    if entry.target is Target.CPU:
+        return Made(0, "", None)
+    if entry.target is Target.SIMULATOR:
+        from coralforge.models.report import HEADER
+        from coralforge.models.simcompile import compile_for_simulator
+
+        compiled = compile_for_simulator(model)
+        (out / COMPILED[Target.SIMULATOR]).write_bytes(compiled.data)
+        return Made(compiled.partition.mapped, HEADER, None)
+    return _compile_for_hardware(settings, name, model, out / COMPILED[Target.EDGETPU], sink)
+
+
+def _compile_for_hardware(settings: Settings, name: str, model: Model, place: Path, sink: Sink) -> Made:
+    from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu
+    from coralforge.models.compiler.image import image_program, scratch
+    from coralforge.models.compiler.machine import require_x86_64
+    from coralforge.models.compiler.options import CompilerOptions
+    from coralforge.models.compiler.program import find_program
+
+    require_x86_64()
+    runtime = settings.release.edgetpu_runtime
+    wanted = Wanted((model,), CompilerOptions(), runtime, allow_cpu=settings.pipeline.models[name].min_mapped == 0)
+    work, log = scratch(settings.cache, name)
+    program = find_program(settings.compiler, lambda: image_program(settings, sink))
+    (compiled,) = compile_for_edgetpu(wanted, program, work, log, sink)
+    for note in compiled.notes:
+        sink.emit(Note(f"model {name}: {note}", "warning"))
+    place.write_bytes(compiled.parts[0].file.data)
+    return Made(compiled.mapped, f"Edge TPU Compiler {compiled.compiler.version}", compiled.runtime)
+
+
+def _require_mapped(settings: Settings, name: str, mapped: int, operations: int) -> None:
+    entry = settings.pipeline.models[name]
+    fraction = mapped / max(operations, 1)
+    if fraction >= entry.min_mapped:
+        return
+    raise user_error(
+        f"the model {name} has {mapped} of {operations} operations on the Edge TPU ({fraction:.0%}), "
+        f"less than min_mapped ({entry.min_mapped:.0%}): it enters no bundle",
+        reason="model-below-minimum",
+        details="what stays on the CPU makes a model 10 to 50 times slower",
+        remedy=f"see why with `invoke inspect`, change the model, or lower models.{name}.min_mapped",
+    )
+
+
+def _copy_question(entry: BundledModel, files: ModelFiles, out: Path) -> None:
+    """Labels, image and the expected answer, checked as far as the programs on the board will."""
+    if files.labels is None or files.image is None or entry.expected is None:
+        return
+    labels = files.labels.read_text(encoding="utf-8", errors="replace").splitlines()
+    if entry.expected >= len(labels):
+        raise _wrong(files.labels, f"expected is class {entry.expected}, but there are {len(labels)} lines")
+    with files.image.open("rb") as stream:
+        suffix = _IMAGES.get(stream.read(2))
+    if suffix is None:
+        raise _wrong(files.image, "it is neither a BMP nor a binary PPM or PGM file")
+    shutil.copyfile(files.labels, out / "labels.txt")
+    shutil.copyfile(files.image, out / f"image{suffix}")
+    expected = {"top1_index": entry.expected, "top1_label": labels[entry.expected].strip()}
+    (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+
+
+def _wrong(path: Path, what: str) -> CoralforgeError:
+    return user_error(f"{path} cannot be used for the smoke test: {what}", reason="model-question")

@@ -21,7 +21,7 @@ from coralforge.settings import Cache, Settings
 from coralforge.sources.fetch import cached, fetch_all
 from coralforge.sources.model import Wanted
 
-PARTS = ("model", "labels", "image")
+PARTS = ("model", "compiled", "labels", "image")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ModelFiles:
     """Where the files of one model are on this machine."""
 
     model: Path
+    compiled: Path | None
     labels: Path | None
     image: Path | None
 
@@ -56,15 +57,15 @@ def fetch_models(settings: Settings, sink: Sink) -> None:
 def locate(settings: Settings, name: str) -> ModelFiles:
     """The files of a model that the survey found complete."""
     entry = settings.pipeline.models[name]
-    model, labels, image = (_locate(settings, name, part, getattr(entry, part)) for part in PARTS)
+    model, compiled, labels, image = (_locate(settings, name, part, getattr(entry, part)) for part in PARTS)
     assert model is not None  # fetched before: the plan says so
-    return ModelFiles(model, labels, image)
+    return ModelFiles(model, compiled, labels, image)
 
 
 def _inputs(settings: Settings, name: str) -> Inputs | None:
     entry = settings.pipeline.models[name]
     inputs = {"options": _options(entry)}
-    if entry.target is Target.EDGETPU:
+    if entry.target is Target.EDGETPU and entry.compiled is None:
         inputs["compiler"] = _compiler(settings)
     for part in PARTS:
         file: DataFile | None = getattr(entry, part)
@@ -93,7 +94,7 @@ def _compiler(settings: Settings) -> str:
 
 def _options(entry: BundledModel) -> str:
     """All that pipeline.yaml says of a model, except where its files are."""
-    said = entry.model_dump(mode="json", exclude={"model", "labels", "image"})
+    said = entry.model_dump(mode="json", exclude=set(PARTS))
     return json.dumps(said, sort_keys=True)
 
 

@@ -46,7 +46,10 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     plain, agreement = _make_plain(settings, name, files, out.parent, sink)
     model = read_model(plain)
     shutil.copyfile(plain, out / PLAIN)
-    made = _compile(settings, name, model, out, sink)
+    if files.compiled is not None:
+        made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
+    else:
+        made = _compile(settings, name, model, out, sink)
     operations = len(model.graph.operations)
     _require_mapped(settings, name, made.mapped, operations)
     _copy_question(entry, files, out)
@@ -115,6 +118,25 @@ def _compile(settings: Settings, name: str, model: Model, out: Path, sink: Sink)
         (out / COMPILED[Target.SIMULATOR]).write_bytes(compiled.data)
         return Made(compiled.partition.mapped, HEADER, None)
     return _compile_for_hardware(settings, name, model, out / COMPILED[Target.EDGETPU], sink)
+
+
+def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path) -> Made:
+    """A file that was compiled beforehand, held against its plain form."""
+    from coralforge.inspect.inspector import inspect_model
+    from coralforge.models.runtime import require_runtime
+    from coralforge.models.tflite import read_model
+
+    found = inspect_model(read_model(compiled), plain)
+    if found.min_runtime_version is None:
+        raise user_error(
+            f"{compiled} is not compiled for Edge TPU hardware",
+            reason="model-not-mapped",
+            remedy="give what Google's compiler made, or leave 'compiled' out to have it run",
+        )
+    require_runtime(str(compiled), found.min_runtime_version, settings.release.edgetpu_runtime)
+    shutil.copyfile(compiled, place)
+    assert found.mapped is not None  # the plain form is at hand
+    return Made(found.mapped, "compiled beforehand", found.min_runtime_version)
 
 
 def _compile_for_hardware(settings: Settings, name: str, model: Model, place: Path, sink: Sink) -> Made:

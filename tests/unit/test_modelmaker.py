@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from coralforge.manifest import ModelUsed
 from coralforge.modelfiles import survey_models
 from coralforge.modelmaker import RECORD, make
 from coralforge.models.sample import sample_image
+from coralforge.models.simcompile import compile_for_simulator
 from coralforge.models.tflite import read_model
 from tests.unit.model_maker import classifier, mixed
 from tests.unit.model_project import settings_with
@@ -89,6 +92,49 @@ def test_a_model_for_the_cpu_has_to_be_asked_for(project: Path) -> None:
     assert {path.name for path in out.iterdir()} == {"model.tflite", RECORD}
 
 
+class TestCompiledBeforehand:
+    """With pairs of a plain model and what Google's compiler made of it."""
+
+    pytestmark = pytest.mark.testdata
+    models = "net: {model: {path: plain.tflite}, compiled: {path: compiled.tflite}, min_mapped: 0.8}"
+
+    def take(self, project: Path, testdata: Path, plain: str, compiled: str) -> None:
+        shutil.copy(testdata / f"{plain}.tflite", project / "plain.tflite")
+        shutil.copy(testdata / f"{compiled}.tflite", project / "compiled.tflite")
+
+    @pytest.mark.parametrize(
+        ("name", "mapped", "operations"),
+        [("mobilenet_v1_0.25_128_quant", 31, 31), ("deeplabv3_mnv2_dm05_pascal_quant", 64, 72)],
+    )
+    def test_it_is_taken_and_counted(
+        self, project: Path, testdata: Path, name: str, mapped: int, operations: int
+    ) -> None:
+        self.take(project, testdata, name, f"{name}_edgetpu")
+        out = made(project, self.models)
+        assert (used(out).mapped, used(out).operations, used(out).min_runtime) == (mapped, operations, 12)
+        assert used(out).compiler == "compiled beforehand"
+        assert (out / "model_edgetpu.tflite").read_bytes() == (testdata / f"{name}_edgetpu.tflite").read_bytes()
+
+    def test_what_was_made_of_another_model_is_refused(self, project: Path, testdata: Path) -> None:
+        self.take(project, testdata, "mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq_edgetpu")
+        assert refused(project, self.models).reason == "model-pair"
+
+    def test_one_for_a_newer_runtime_than_the_release_is_refused(self, project: Path, testdata: Path) -> None:
+        name = "mobilenet_v1_0.25_128_quant"
+        self.take(project, testdata, name, f"{name}_edgetpu")
+        settings = settings_with(project, self.models)
+        older = replace(settings, release=settings.release.model_copy(update={"edgetpu_runtime": 11}))
+        with pytest.raises(CoralforgeError) as caught:
+            make(older, "net", project / "out", Recorder())
+        assert caught.value.reason == "model-runtime"
+
+    def test_one_for_the_simulator_is_not_for_hardware(self, project: Path, testdata: Path) -> None:
+        self.take(project, testdata, "mobilenet_v1_0.25_128_quant", "mobilenet_v1_0.25_128_quant")
+        compiled = compile_for_simulator(read_model(project / "plain.tflite"))
+        (project / "compiled.tflite").write_bytes(compiled.data)
+        assert refused(project, self.models).code is ExitCode.USER
+
+
 @pytest.mark.parametrize(
     ("models", "reason", "named"),
     [
@@ -99,6 +145,7 @@ def test_a_model_for_the_cpu_has_to_be_asked_for(project: Path) -> None:
         ("net: {model: {}}", "config-invalid", "exactly one of 'path' and 'places'"),
         ("net: {model: {path: a}, expected: 1}", "config-invalid", "all three or none"),
         ("net: {model: {path: a}, quantize: {}}", "config-invalid", "exactly one of 'samples' and 'random'"),
+        ("net: {model: {path: a}, compiled: {path: b}, target: cpu}", "config-invalid", "'compiled' goes with"),
         ("net: {model: {path: a}, min_mapped: 2}", "config-invalid", "min_mapped"),
         ("net: {model: {path: a}, target: tpu}", "config-invalid", "target"),
         ("Net: {model: {path: a}}", "config-invalid", "Net"),

@@ -247,6 +247,8 @@ class BundledModel(Model):
 
     model: DataFile
     """A .tflite, .keras or .h5 file, or a SavedModel folder."""
+    compiled: DataFile | None = None
+    """What Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
     quantize: Quantize | None = None
     """For everything but a .tflite, which has to be quantized already."""
     target: Annotated[Target, Field(strict=False)] = Target.EDGETPU
@@ -267,6 +269,8 @@ class BundledModel(Model):
         given = [value is not None for value in (self.labels, self.image, self.expected)]
         if any(given) and not all(given):
             raise ValueError("'labels', 'image' and 'expected' belong together: give all three or none")
+        if self.compiled is not None and (self.target is not Target.EDGETPU or self.quantize is not None):
+            raise ValueError("'compiled' goes with 'target: edgetpu' and without 'quantize'")
         return self
 
 

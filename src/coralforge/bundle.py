@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coralforge import store
-from coralforge.config.models import Variant
+from coralforge.config.base import Variant
 from coralforge.consumer import Files
 from coralforge.contents import BundleInputs, SampleFiles, describe, incomplete
 from coralforge.errors import build_error, source_error

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from coralforge import __version__
-from coralforge.config.models import Variant
+from coralforge.config.base import Variant
 from coralforge.errors import CoralforgeError, ExitCode, user_error
 from coralforge.settings import Settings
 

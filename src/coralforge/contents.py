@@ -11,7 +11,9 @@ from typing import cast
 from pydantic import JsonValue
 
 from coralforge import __version__
-from coralforge.config.models import Arch, Platform, Target, Variant
+from coralforge.config.base import Arch, Variant
+from coralforge.config.bundled import Target
+from coralforge.config.models import Platform
 from coralforge.consumer import Files
 from coralforge.errors import CoralforgeError, build_error
 from coralforge.manifest import Manifest, ModelUsed, Part, SampleUsed, files_of

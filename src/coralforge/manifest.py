@@ -15,7 +15,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from coralforge.config.models import Arch, GitId, Model, Sha256, Target, Variant
+from coralforge.config.base import Arch, GitId, Model, Sha256, Variant
+from coralforge.config.bundled import Target
 from coralforge.errors import user_error
 
 NAME = "MANIFEST.json"

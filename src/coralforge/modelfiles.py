@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge import fingerprint
-from coralforge.config.models import BundledModel, DataFile, Quantize, Source, Target
+from coralforge.config.bundled import BundledModel, DataFile, Quantize, Target
+from coralforge.config.models import Source
 from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.plan import Inputs, ModelFact

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coralforge.config.models import BundledModel, Target
+from coralforge.config.bundled import BundledModel, Target
 from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.manifest import ModelUsed

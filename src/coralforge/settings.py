@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from coralforge.config.base import Arch, Variant
 from coralforge.config.load import load_pipeline, load_release, unknown
-from coralforge.config.models import Arch, Pipeline, Platform, Release, Variant
+from coralforge.config.models import Pipeline, Platform, Release
 from coralforge.errors import user_error
 
 

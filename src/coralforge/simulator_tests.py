@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coralforge import store
 from coralforge.build import Workshop, build_simulator_tests
-from coralforge.config.models import Variant
+from coralforge.config.base import Variant
 from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
 from coralforge.events import Sink

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from coralforge.bundle import assemble
-from coralforge.config.models import Arch, Platform
+from coralforge.config.base import Arch
+from coralforge.config.models import Platform
 from coralforge.consumer import File
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board, ensure

@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerDefSection, GNUVerSymSection
 from elftools.elf.sections import SymbolTableSection
 
-from coralforge.config.models import Arch, Variant
+from coralforge.config.base import Arch, Variant
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board, ensure
 from coralforge.containers.model import ContainerSpec, Finished, Mount

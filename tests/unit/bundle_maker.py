@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from coralforge.config.models import Arch, Place, Platform, Source, Variant
+from coralforge.config.base import Arch, Place, Variant
+from coralforge.config.models import Platform, Source
 from coralforge.consumer import File
 from coralforge.contents import BundleInputs, SampleFiles
 from coralforge.sources.model import Tree

@@ -16,7 +16,8 @@ import pytest
 
 from coralforge import pack as pack_module
 from coralforge.bundle import assemble, assemble_prefix
-from coralforge.config.models import Arch, Platform, Variant
+from coralforge.config.base import Arch, Variant
+from coralforge.config.models import Platform
 from coralforge.consumer import File
 from coralforge.contents import BundleInputs
 from coralforge.elf import gate, policy_for

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from coralforge.config.base import Place, Variant
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.models import Pipeline, Place, Release, Variant
+from coralforge.config.models import Pipeline, Release
 from coralforge.config.schema import SCHEMAS, render_schemas
 from coralforge.errors import CoralforgeError, ExitCode
 from tests.unit.test_document import NoAliases

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coralforge.config.models import Arch, Platform
+from coralforge.config.base import Arch
+from coralforge.config.models import Platform
 from coralforge.elf import Policy, Violation, check_tree, gate, policy_for
 from coralforge.elf.contents import scan
 from coralforge.elf.read import NotElf, read_elf, symbols_with

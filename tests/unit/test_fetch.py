@@ -21,7 +21,8 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from coralforge.config.models import Arch, Place, Source
+from coralforge.config.base import Arch, Place
+from coralforge.config.models import Source
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Event, Note, Progress, Recorder
 from coralforge.sources import part as part_module
@@ -611,7 +612,8 @@ def test_the_debian_place_goes_through_the_machines_own_archive(
 SCRIPT = """
 import sys
 from pathlib import Path
-from coralforge.config.models import Arch, Place, Source
+from coralforge.config.base import Arch, Place
+from coralforge.config.models import Source
 from coralforge.events import Recorder
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.model import Wanted

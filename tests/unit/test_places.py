@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.config.models import Arch, Place, Source
+from coralforge.config.base import Arch, Place
+from coralforge.config.models import Source
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.sources.debian import archive_uri, parse_targets
 from coralforge.sources.model import Wanted

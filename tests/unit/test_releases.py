@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from coralforge.config.base import Arch, Place, Variant
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.models import Arch, Place, Release, Variant
+from coralforge.config.models import Release
 from coralforge.sources.places import file_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent

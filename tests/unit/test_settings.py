@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coralforge.config.models import Arch, Variant
+from coralforge.config.base import Arch, Variant
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.settings import Options, Project, Settings, resolve
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coralforge.bundle import assemble
-from coralforge.config.models import Variant
+from coralforge.config.base import Variant
 from coralforge.containers.model import ContainerSpec, Finished
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Output, Recorder

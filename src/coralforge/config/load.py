@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from coralforge.config.base import FORMAT
 from coralforge.config.document import Document, Loc, read_document
-from coralforge.config.models import FORMAT, Pipeline, Release
+from coralforge.config.models import Pipeline, Release
 from coralforge.errors import CoralforgeError, user_error
 
 M = TypeVar("M", bound=BaseModel)

@@ -5,104 +5,12 @@
 
 from __future__ import annotations
 
-import re
-from enum import Enum
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-FORMAT = 1
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
-GitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="Git object id (SHA-1), lower-case hex")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,63}$")]
-
-
-class Model(BaseModel):
-    """Base of all configuration models: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class Arch(str, Enum):
-    """A target architecture, named as in ``uname -m``."""
-
-    AARCH64 = "aarch64"
-    X86_64 = "x86_64"
-
-    @property
-    def triple(self) -> str:
-        """The GNU triple that names sysroots, bundles and toolchain files."""
-        return f"{self.value}-linux-gnu"
-
-    @property
-    def debian(self) -> str:
-        """Debian's name of the architecture."""
-        return {"aarch64": "arm64", "x86_64": "amd64"}[self.value]
-
-
-class Variant(str, Enum):
-    """Which libedgetpu: maximum clock, reduced clock, or the simulated one."""
-
-    DIRECT = "direct"
-    THROTTLED = "throttled"
-    SIMULATED = "simulated"
-
-    @property
-    def real(self) -> bool:
-        """Whether it is built from libedgetpu's source and drives hardware."""
-        return self is not Variant.SIMULATED
-
-
-class Place(Model):
-    """One place a source can be had from. Exactly one of ``url`` and ``debian`` is given."""
-
-    url: str | None = None
-    """An https (or http, file) address of the archive."""
-    debian: str | None = None
-    """A path below the Debian archive that this machine's own apt is configured for (``pool/...``)."""
-    sha256: Sha256
-    """Digest of the file."""
-    size: int | None = Field(default=None, gt=0, le=2**32)
-    """Size of the file in bytes; a larger answer is refused at once."""
-    strip: int = Field(default=1, ge=0, le=4)
-    """Leading path components that are removed when the archive is unpacked."""
-    arch: Arch | None = Field(default=None, strict=False)
-    """Only for this target architecture (binary packages)."""
-    prebuilt: bool = False
-    """True when this place has compiled files, not source; the manifest says so."""
-    note: str = ""
-    """What is different about this place; shown in the manifest."""
-
-    @model_validator(mode="after")
-    def _one_address(self) -> Place:
-        if (self.url is None) == (self.debian is None):
-            raise ValueError("give exactly one of 'url' and 'debian'")
-        if self.url is not None:
-            parts = urlsplit(self.url)
-            if parts.scheme not in ("https", "http", "file") or not parts.path:
-                raise ValueError(f"{self.url!r} is not an https, http or file address")
-        if self.debian is not None:
-            path = PurePosixPath(self.debian)
-            if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("pool",):
-                raise ValueError(f"{self.debian!r} is not a path below pool/")
-        return self
-
-    @property
-    def address(self) -> str:
-        """What names this place in messages."""
-        return self.url if self.url is not None else f"debian:{self.debian}"
-
-    @property
-    def filename(self) -> str:
-        """The file's name in a mirror folder: for a GitHub archive ``REPO-COMMIT.tar.gz``, as GitHub offers it."""
-        path = urlsplit(self.url).path if self.url is not None else self.debian or ""
-        parts = path.split("/")
-        if len(parts) > 3 and "archive" in parts[2:] and not parts[-1].startswith(f"{parts[2]}-"):
-            tag = re.sub(r"^v(?=\d)", "", parts[-1])
-            return f"{parts[2]}-{tag}"
-        return parts[-1]
+from coralforge.config.base import Arch, GitId, Model, Name, Place, Variant
+from coralforge.config.bundled import BundledModel
 
 
 class Source(Model):
@@ -193,85 +101,6 @@ class Sample(Model):
     """A BMP image."""
     expected: int = Field(ge=0)
     """Index of the top-1 class of the image."""
-
-
-class Target(str, Enum):
-    """What a model is compiled for."""
-
-    EDGETPU = "edgetpu"
-    SIMULATOR = "simulator"
-    CPU = "cpu"
-
-
-class DataFile(Model):
-    """A file of the user's, or one that is pinned and fetched. Exactly one of ``path`` and ``places`` is given."""
-
-    path: str | None = Field(default=None, min_length=1)
-    """A file (a SavedModel: a folder), relative to pipeline.yaml."""
-    places: list[Place] = Field(default_factory=list)
-    """Places in order of preference."""
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> DataFile:
-        if (self.path is None) == (not self.places):
-            raise ValueError("give exactly one of 'path' and 'places'")
-        return self
-
-    @property
-    def filename(self) -> str:
-        """The file's own name."""
-        return PurePosixPath(self.path).name if self.path is not None else self.places[0].filename
-
-
-class Quantize(Model):
-    """How a Keras model or SavedModel becomes a full-integer .tflite, as ``invoke quantize`` does it."""
-
-    samples: str | None = Field(default=None, min_length=1)
-    """Representative samples, relative to pipeline.yaml: image folder, .npz, .npy, or module:function."""
-    random: int | None = Field(default=None, gt=0, le=10_000)
-    """So many random samples instead, for trying out; report and manifest say so."""
-    preprocess: str = Field(default="auto", min_length=1)
-    """How pixels become the model's input (--preprocess of invoke quantize)."""
-    io: Literal["uint8", "int8"] = "uint8"
-    """Type of the model's inputs and outputs."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Quantize:
-        if (self.samples is None) == (self.random is None):
-            raise ValueError("give exactly one of 'samples' and 'random'")
-        return self
-
-
-class BundledModel(Model):
-    """A model that goes into the bundle: quantized and compiled where that is stale, and run by the smoke test."""
-
-    model: DataFile
-    """A .tflite, .keras or .h5 file, or a SavedModel folder."""
-    compiled: DataFile | None = None
-    """What Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
-    quantize: Quantize | None = None
-    """For everything but a .tflite, which has to be quantized already."""
-    target: Annotated[Target, Field(strict=False)] = Target.EDGETPU
-    """edgetpu: Google's compiler; simulator: for the simulated libedgetpu; cpu: not compiled."""
-    min_mapped: float = Field(default=1.0, ge=0, le=1)
-    """Smallest part of the operations that has to run on the Edge TPU; a model below it enters no bundle."""
-    labels: DataFile | None = None
-    """One label a line."""
-    image: DataFile | None = None
-    """A BMP or PPM image to classify."""
-    expected: int | None = Field(default=None, ge=0)
-    """Index of the top-1 class of the image."""
-    licence: str = "NOASSERTION"
-    """SPDX expression of the model."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> BundledModel:
-        given = [value is not None for value in (self.labels, self.image, self.expected)]
-        if any(given) and not all(given):
-            raise ValueError("'labels', 'image' and 'expected' belong together: give all three or none")
-        if self.compiled is not None and (self.target is not Target.EDGETPU or self.quantize is not None):
-            raise ValueError("'compiled' goes with 'target: edgetpu' and without 'quantize'")
-        return self
 
 
 class Limits(Model):

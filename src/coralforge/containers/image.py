@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from coralforge import fingerprint
-from coralforge.config.models import Arch, Platform
+from coralforge.config.base import Arch
+from coralforge.config.models import Platform
 from coralforge.containers.buildlog import BuildProblem, lines
 from coralforge.containers.docker import LABEL
 from coralforge.errors import CoralforgeError, build_error, missing_error

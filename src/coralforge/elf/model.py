@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from coralforge.config.models import Arch, Platform
+from coralforge.config.base import Arch
+from coralforge.config.models import Platform
 
 # Where sources, caches and outputs are mounted in the build containers. A path below one of these means that a
 # binary remembers the machine that made it: not reproducible, and it looks for files that the board does not have.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.config.models import Arch, Place, Source
+from coralforge.config.base import Arch, Place
+from coralforge.config.models import Source
 
 
 @dataclass(frozen=True)

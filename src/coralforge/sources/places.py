@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
-from coralforge.config.models import Place
+from coralforge.config.base import Place
 from coralforge.errors import user_error
 from coralforge.sources.model import Candidate, Wanted
 

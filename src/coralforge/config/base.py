@@ -1,0 +1,102 @@
+"""What all configuration models are made of: strict models, names and digests, targets, places (pydantic 2)."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT = 1
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
+GitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="Git object id (SHA-1), lower-case hex")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,63}$")]
+
+
+class Model(BaseModel):
+    """Base of all configuration models: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Arch(str, Enum):
+    """A target architecture, named as in ``uname -m``."""
+
+    AARCH64 = "aarch64"
+    X86_64 = "x86_64"
+
+    @property
+    def triple(self) -> str:
+        """The GNU triple that names sysroots, bundles and toolchain files."""
+        return f"{self.value}-linux-gnu"
+
+    @property
+    def debian(self) -> str:
+        """Debian's name of the architecture."""
+        return {"aarch64": "arm64", "x86_64": "amd64"}[self.value]
+
+
+class Variant(str, Enum):
+    """Which libedgetpu: maximum clock, reduced clock, or the simulated one."""
+
+    DIRECT = "direct"
+    THROTTLED = "throttled"
+    SIMULATED = "simulated"
+
+    @property
+    def real(self) -> bool:
+        """Whether it is built from libedgetpu's source and drives hardware."""
+        return self is not Variant.SIMULATED
+
+
+class Place(Model):
+    """One place a source can be had from. Exactly one of ``url`` and ``debian`` is given."""
+
+    url: str | None = None
+    """An https (or http, file) address of the archive."""
+    debian: str | None = None
+    """A path below the Debian archive that this machine's own apt is configured for (``pool/...``)."""
+    sha256: Sha256
+    """Digest of the file."""
+    size: int | None = Field(default=None, gt=0, le=2**32)
+    """Size of the file in bytes; a larger answer is refused at once."""
+    strip: int = Field(default=1, ge=0, le=4)
+    """Leading path components that are removed when the archive is unpacked."""
+    arch: Arch | None = Field(default=None, strict=False)
+    """Only for this target architecture (binary packages)."""
+    prebuilt: bool = False
+    """True when this place has compiled files, not source; the manifest says so."""
+    note: str = ""
+    """What is different about this place; shown in the manifest."""
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Place:
+        if (self.url is None) == (self.debian is None):
+            raise ValueError("give exactly one of 'url' and 'debian'")
+        if self.url is not None:
+            parts = urlsplit(self.url)
+            if parts.scheme not in ("https", "http", "file") or not parts.path:
+                raise ValueError(f"{self.url!r} is not an https, http or file address")
+        if self.debian is not None:
+            path = PurePosixPath(self.debian)
+            if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("pool",):
+                raise ValueError(f"{self.debian!r} is not a path below pool/")
+        return self
+
+    @property
+    def address(self) -> str:
+        """What names this place in messages."""
+        return self.url if self.url is not None else f"debian:{self.debian}"
+
+    @property
+    def filename(self) -> str:
+        """The file's name in a mirror folder: for a GitHub archive ``REPO-COMMIT.tar.gz``, as GitHub offers it."""
+        path = urlsplit(self.url).path if self.url is not None else self.debian or ""
+        parts = path.split("/")
+        if len(parts) > 3 and "archive" in parts[2:] and not parts[-1].startswith(f"{parts[2]}-"):
+            tag = re.sub(r"^v(?=\d)", "", parts[-1])
+            return f"{parts[2]}-{tag}"
+        return parts[-1]

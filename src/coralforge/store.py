@@ -98,6 +98,15 @@ def no_space(cache: Cache, details: str) -> CoralforgeError:
     )
 
 
+def unwritable(cache: Cache, error: OSError) -> CoralforgeError:
+    """The error for a cache that is not the user's; reason ``cache-unwritable``, exit code 3."""
+    return missing_error(
+        f"the cache {cache.root} cannot be written: {error.strerror}",
+        reason="cache-unwritable",
+        remedy="fix its permissions or set CORALFORGE_CACHE to a folder of yours",
+    )
+
+
 @contextmanager
 def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[None]:
     """Hold the cache's lock; waits, saying so, for at most ``timeout`` seconds.
@@ -123,11 +132,7 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
             remedy="wait for it, end it, or use another cache with CORALFORGE_CACHE",
         ) from error
     except OSError as error:
-        raise missing_error(
-            f"the cache {cache.root} cannot be written: {error.strerror}",
-            reason="cache-unwritable",
-            remedy="fix its permissions or set CORALFORGE_CACHE to a folder of yours",
-        ) from error
+        raise unwritable(cache, error) from error
     try:
         for leftover in cache.tmp.iterdir():  # of killed runs: we are the only one now
             remove_tree(leftover)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from coralforge.errors import missing_error
 from coralforge.events import Sink, Step
 from coralforge.models.compiler.container import ContainerProgram
 from coralforge.settings import Cache, Settings
+from coralforge.store import unwritable
 
 ARCHIVE = "CORALFORGE_COMPILER_ARCHIVE"
 
@@ -43,9 +43,5 @@ def scratch(cache: Cache, name: str) -> tuple[Path, Path]:
         for folder in (cache.tmp, cache.logs):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise missing_error(
-            f"the cache {cache.root} cannot be written: {error.strerror}",
-            reason="cache-unwritable",
-            remedy="fix its permissions or set CORALFORGE_CACHE to a folder of yours",
-        ) from error
+        raise unwritable(cache, error) from error
     return cache.tmp, cache.logs / f"compile-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[:80]}.log"

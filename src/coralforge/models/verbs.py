@@ -61,7 +61,11 @@ def compile_model(request: CompileRequest) -> None:
         CoralforgeError: reasons as in docs/errors.md.
     """
     if request.target not in (SIMULATOR, EDGETPU):
-        raise user_error(f"unknown target {request.target!r}; known: {EDGETPU}, {SIMULATOR}", reason="compile-target")
+        raise user_error(
+            f"unknown target {request.target!r}",
+            reason="compile-target",
+            remedy=f"give --target {EDGETPU}, or --target {SIMULATOR}",
+        )
     if request.target == EDGETPU:
         from coralforge.models.compiler.machine import require_x86_64
 
@@ -122,7 +126,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
 
 def _compile_for_hardware(request: CompileRequest) -> None:
     from coralforge.models.compiler import show
-    from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu
+    from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu, preflight
     from coralforge.models.compiler.image import image_program, scratch
     from coralforge.models.compiler.program import find_program
     from coralforge.render import make_sink
@@ -136,6 +140,7 @@ def _compile_for_hardware(request: CompileRequest) -> None:
     models = tuple(read_model(source) for source in sources)
     runtime = settings.release.edgetpu_runtime
     wanted = Wanted(models, options, runtime, not request.no_preflight, request.allow_cpu)
+    preflight(wanted)
     work, log = scratch(settings.cache, sources[0].stem)
     with make_sink() as sink:
         program = find_program(request.compiler, lambda: image_program(settings, sink))

@@ -63,9 +63,7 @@ def compile_for_edgetpu(wanted: Wanted, program: Program, work: Path, log: Path,
             ``compiled-interface`` (5). ``model-unreadable`` (2): a model is gone meanwhile. ``no-space``,
             ``cache-unwritable`` (3): for ``work`` and ``log``.
     """
-    wanted.options.check(len(wanted.models), wanted.runtime)
-    for model in wanted.models:
-        _preflight(model, wanted.preflight)
+    preflight(wanted)
     with _room(work):
         with _workspace(work) as folder:
             compiler = ask(program, folder)
@@ -74,6 +72,22 @@ def compile_for_edgetpu(wanted: Wanted, program: Program, work: Path, log: Path,
         compiled = _run(_Job(wanted, compiler, _stems(wanted.models), log), work, sink)
         sink.emit(Step("compile", compiled[0].seconds))
         return compiled
+
+
+def preflight(wanted: Wanted) -> None:
+    """Refuse what the compiler would refuse; worth asking before the compiler is found or its image made.
+
+    Raises:
+        CoralforgeError: as :func:`compile_for_edgetpu` before the compiler runs.
+    """
+    wanted.options.check(len(wanted.models), wanted.runtime)
+    for model in wanted.models:
+        for error in refusals(model):
+            if error.reason == "model-compiled":
+                raise error
+            if wanted.preflight:
+                error.remedy += "; or let the compiler have its say with --no-preflight"
+                raise error
 
 
 @dataclass(frozen=True)
@@ -91,16 +105,6 @@ class _Job:
     @property
     def operations(self) -> int:
         return max(len(model.graph.operations) for model in self.wanted.models)
-
-
-def _preflight(model: Model, whole: bool) -> None:
-    """Refuse what is compiled already; with ``whole``, also what the compiler would refuse."""
-    for error in refusals(model):
-        if error.reason == "model-compiled":
-            raise error
-        if whole:
-            error.remedy += "; or let the compiler have its say with --no-preflight"
-            raise error
 
 
 def _run(job: _Job, work: Path, sink: Sink) -> tuple[Compiled, ...]:

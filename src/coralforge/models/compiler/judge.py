@@ -44,11 +44,14 @@ def take(path: Path, name: str) -> bytes:
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(number, "rb") as stream:
-            status = os.fstat(stream.fileno())
+        try:
+            status = os.fstat(number)
             if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:
-                return stream.read(MAX_BYTES)
+                with os.fdopen(number, "rb", closefd=False) as stream:
+                    return stream.read(MAX_BYTES)
             what = "is too large" if stat.S_ISREG(status.st_mode) else "is not a file"
+        finally:
+            os.close(number)
     except FileNotFoundError:
         what = "is not there"
     except OSError as error:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from coralforge.sources.debian import archive_uri
 BASE_SUITE = "forky"  # the only one with Bazel 7 (bazel-bootstrap); no program of it ends up in a bundle
 BASE = f"coralforge-base:{BASE_SUITE}"
 PULLED = f"debian:{BASE_SUITE}-slim"
+_RECENT = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what went to stderr red
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
     else:
         ensure(client, image.base, folder, tmp, sink)
     arguments = {"BASE": BASE, **dict(image.arguments)}
-    recent: list[str] = []
+    printed = Printed(image.name, sink)
     stream = client.api.build(
         path=str(folder),
         dockerfile=f"{image.name}.Dockerfile",
@@ -103,27 +106,45 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
         use_config_proxy=True,
     )
     for message in stream:
-        error = _handle(image, message, recent, sink)
-        if error is not None:
-            raise error
+        if "error" in message:
+            raise _failed(image, str(message["error"]).strip(), printed.last())
+        printed.take(str(message.get("stream", "")))
     if not exists(client, image):  # a cut stream ends without an error
-        raise _failed(image, "Docker ended the build without an image", recent)
+        raise _failed(image, "Docker ended the build without an image", printed.last())
     return image.tag
 
 
-def _handle(image: Image, message: Any, recent: list[str], sink: Sink) -> CoralforgeError | None:
-    if "error" in message:
-        return _failed(image, str(message["error"]).strip(), recent)
-    for line in str(message.get("stream", "")).splitlines():
-        sink.emit(Output(f"image {image.name}", line))
-        recent[:] = [*recent[-19:], line]
+@dataclass
+class Printed:
+    """What a build prints. A program that prints letter by letter comes in as many messages."""
+
+    name: str
+    sink: Sink
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    rest: str = ""
+
+    def take(self, text: str) -> None:
+        """Tell the sink of all lines that are complete by now."""
+        *lines, self.rest = (self.rest + _COLOUR.sub("", text)).split("\n")
+        for line in lines:
+            self._line(line.rstrip())
+
+    def last(self) -> list[str]:
+        """The last lines, the one that was cut off included."""
+        self.take("\n")
+        return list(self.recent)
+
+    def _line(self, line: str) -> None:
+        if not line:
+            return
+        self.sink.emit(Output(f"image {self.name}", line))
+        self.recent.append(line)
         step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
         if step:
-            sink.emit(Progress(f"image {image.name}", int(step[1]) - 1, int(step[2]), "steps"))
-    return None
+            self.sink.emit(Progress(f"image {self.name}", int(step[1]) - 1, int(step[2]), "steps"))
 
 
-def _failed(image: Image, problem: str, recent: list[str]) -> CoralforgeError:
+def _failed(image: Image, problem: str, recent: Sequence[str]) -> CoralforgeError:
     details = "\n".join([*recent, problem])
     if "no space left" in details.lower():
         return missing_error(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from coralforge.events import Recorder
 from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu
 from coralforge.models.compiler.container import ContainerProgram
 from coralforge.models.compiler.image import ARCHIVE
+from coralforge.models.compiler.local import Stop
 from coralforge.models.compiler.options import CompilerOptions
 from coralforge.models.tflite import read_model
 from tests.conftest import ROOT
@@ -37,6 +39,8 @@ STANDIN = r"""#!/bin/bash
 echo 'Edge TPU Compiler version 16.0.384591198'
 [ "$1" != --help ] || exit 0
 [ "$(id -u)" != 0 ] && ! touch /usr/x in/x 2>/dev/null && [ "$(ls /sys/class/net)" = lo ] || exit 9
+[[ "$*" != *hang* ]] || { sleep 600 & wait; }
+[[ "$*" != *flood* ]] || while :; do echo 'Started a compilation timeout timer of 180 seconds.'; done
 cp /usr/share/standin.tflite out/LSTM_edgetpu.tflite
 echo 'Model compiled successfully in 5 ms.'
 echo 'Input model: in/LSTM.tflite'
@@ -147,20 +151,35 @@ def gateway(runner: DockerRunner) -> str:
     return ".".join(str(byte) for byte in reversed(bytes.fromhex(said[0])))
 
 
-def test_the_compiler_of_the_image_compiles(
-    archives: Archives, runner: DockerRunner, testdata: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def program(
+    archives: Archives, runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ContainerProgram]:
+    """The image as it is made from an archive that is in order."""
+    tag = make(runner, archives.arguments("fine"), tmp_path_factory.mktemp("image"))
+    yield ContainerProgram(runner, tag)
+    runner.client.images.remove(tag, force=True)
+
+
+def test_the_compiler_of_the_image_compiles(program: ContainerProgram, testdata: Path, tmp_path: Path) -> None:
+    wanted = Wanted((read_model(testdata / f"{LSTM}.tflite"),), CompilerOptions(), 14)
+    [compiled] = compile_for_edgetpu(wanted, program, tmp_path, tmp_path / "log", Recorder())
+    assert compiled.parts[0].file.data == (testdata / f"{LSTM}_edgetpu.tflite").read_bytes()
+    assert (compiled.mapped, compiled.runtime) == (6, 12)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert program.name in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(("scenario", "stop"), [("hang", Stop.TIME), ("flood", Stop.OUTPUT)])
+def test_one_that_does_not_end_is_stopped(
+    scenario: str, stop: Stop, program: ContainerProgram, runner: DockerRunner, tmp_path: Path
 ) -> None:
-    tag = make(runner, archives.arguments("fine"), tmp_path)
-    try:
-        program = ContainerProgram(runner, tag)
-        wanted = Wanted((read_model(testdata / f"{LSTM}.tflite"),), CompilerOptions(), 14)
-        [compiled] = compile_for_edgetpu(wanted, program, tmp_path, tmp_path / "log", Recorder())
-        assert compiled.parts[0].file.data == (testdata / f"{LSTM}_edgetpu.tflite").read_bytes()
-        assert (compiled.mapped, compiled.runtime) == (6, 12)
-        assert [path.name for path in tmp_path.iterdir()] == ["log"]
-        assert program.name in (tmp_path / "log").read_text()
-    finally:
-        runner.client.images.remove(tag, force=True)
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    ended = program.run((f"in/{scenario}.tflite",), tmp_path, 3)
+    assert ended.stopped is stop
+    mine = runner.client.containers.list(all=True, filters={"label": f"coralforge.pid={os.getpid()}"})
+    assert mine == []
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,6 @@ ARG BASE
 FROM ${BASE}
 LABEL coralforge=1
 
-# The archive (or a mirror of it), its suite, and the one key that may sign it: that of Google's Artifact Registry.
-ARG ARCHIVE=https://packages.cloud.google.com/apt
-ARG SUITE=coral-edgetpu-stable
-ARG KEY=https://packages.cloud.google.com/apt/doc/apt-key.gpg
-ARG FINGERPRINT=35BAA0B33E9EB396F59CA838C0BA5CE6DC6315A3
-# 16.0 is the last one. Its program says 16.0.384591198.
-ARG VERSION=16.0
-
 ENV DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
@@ -21,12 +13,20 @@ RUN apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false upd
  && apt-get install -y --no-install-recommends ca-certificates curl gpg gpg-agent \
  && apt-get clean && rm -rf /var/lib/apt/lists/*
 
+# The archive (or a mirror of it, CORALFORGE_COMPILER_ARCHIVE), its suite, and the one key that may sign it: that of Google's Artifact
+# Registry, which is said by its fingerprint, so that it does not matter who hands it out.
+ARG ARCHIVE=https://packages.cloud.google.com/apt
+ARG SUITE=coral-edgetpu-stable
+ARG FINGERPRINT=35BAA0B33E9EB396F59CA838C0BA5CE6DC6315A3
+# 16.0 is the last one. Its program says 16.0.384591198.
+ARG VERSION=16.0
+
 # The key file holds several keys: only the pinned one goes into the keyring, so that no other can vouch for the package.
-RUN curl -fsSL --retry 3 --max-time 120 --max-filesize 1000000 -o /tmp/keys "$KEY" \
+RUN curl -fsSL --retry 3 --max-time 120 --max-filesize 1000000 -o /tmp/keys "$ARCHIVE/doc/apt-key.gpg" \
  && export GNUPGHOME=/tmp/gnupg && mkdir -m 700 "$GNUPGHOME" \
  && gpg --batch --quiet --import /tmp/keys \
  && gpg --batch --export "$FINGERPRINT" > /usr/share/keyrings/edgetpu-compiler.gpg \
- && { test -s /usr/share/keyrings/edgetpu-compiler.gpg || { echo "the key $FINGERPRINT is not at $KEY" >&2; exit 1; }; } \
+ && { test -s /usr/share/keyrings/edgetpu-compiler.gpg || { echo "the key $FINGERPRINT is not at $ARCHIVE/doc" >&2; exit 1; }; } \
  && rm -rf /tmp/keys "$GNUPGHOME"
 
 # A private apt with its own state, as in builder.Dockerfile: it knows this archive only, takes nothing that is not signed by that

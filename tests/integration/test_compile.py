@@ -5,19 +5,25 @@ hands out what that made earlier; the last test runs the real one where CORALFOR
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
+from coralforge.config.load import load_release
+from coralforge.config.models import Source
 from coralforge.models import schema
 from coralforge.models.simcompile import compile_for_simulator
 from coralforge.models.tflite import read_model
@@ -270,6 +276,14 @@ class TestFailure:
         refused(ran, reason, 2, shelf, before)
 
 
+def test_the_release_says_what_its_libedgetpu_takes(libedgetpu_source: tuple[str, ...]) -> None:
+    release = load_release(ROOT / "releases", "2.14.1")
+    header = runtime_header(libedgetpu_source, release.sources["libedgetpu"])
+    found = re.search(r"\bkCurrent = (\d+),", header)
+    assert found is not None
+    assert int(found[1]) == release.edgetpu_runtime
+
+
 @pytest.mark.edgetpu_compiler
 def test_the_real_compiler(cli: Checkout, shelf: Path, testdata: Path) -> None:
     """What it makes has the operations on the TPU that Google's published models have."""
@@ -279,6 +293,21 @@ def test_the_real_compiler(cli: Checkout, shelf: Path, testdata: Path) -> None:
         assert ran.status == 0, ran.stderr
         assert f"Mapped to the Edge TPU: {mapped} operations" in ran.stdout
         assert "that coralforge does not know" not in ran.stdout
+
+
+def runtime_header(options: tuple[str, ...], source: Source) -> str:
+    """libedgetpu's api/runtime_version.h, from a checkout or from an archive in a mirror."""
+    option, value = options
+    name = "api/runtime_version.h"
+    if option == "--source":
+        return Path(value.partition("=")[2], name).read_text()
+    place = source.places[0].filename
+    data = requests.get(f"{value}/{place}", timeout=60).content if "://" in value else Path(value, place).read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        member = next(member for member in tar if member.name.endswith(f"/{name}"))
+        stream = tar.extractfile(member)
+        assert stream is not None
+        return stream.read().decode()
 
 
 def passing_on() -> bytes:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from coralforge import fingerprint
 from coralforge.config.base import Arch
 from coralforge.config.models import Platform
-from coralforge.containers.buildlog import BuildProblem, lines
 from coralforge.containers.docker import LABEL
 from coralforge.errors import CoralforgeError, build_error, missing_error
 from coralforge.events import Note, Output, Progress, Sink
@@ -23,6 +23,8 @@ from coralforge.sources.debian import archive_uri
 BASE_SUITE = "forky"  # the only one with Bazel 7 (bazel-bootstrap); no program of it ends up in a bundle
 BASE = f"coralforge-base:{BASE_SUITE}"
 PULLED = f"debian:{BASE_SUITE}-slim"
+_RECENT = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what went to stderr red
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
     else:
         ensure(client, image.base, folder, tmp, sink)
     arguments = {"BASE": BASE, **dict(image.arguments)}
-    recent: list[str] = []
+    printed = Printed(image.name, sink)
     stream = client.api.build(
         path=str(folder),
         dockerfile=f"{image.name}.Dockerfile",
@@ -104,26 +106,46 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
         decode=True,
         use_config_proxy=True,
     )
-    try:
-        for line in lines(stream):
-            if not line.startswith((" ---> ", "Removing intermediate")):
-                recent[:] = [*recent[-11:], line]
-            _tell(image, line, sink)
-    except BuildProblem as problem:
-        raise _failed(image, str(problem), recent) from problem
+    for message in stream:
+        if "error" in message:
+            raise _failed(image, str(message["error"]).strip(), printed.last())
+        printed.take(str(message.get("stream", "")))
     if not exists(client, image):  # a cut stream ends without an error
-        raise _failed(image, "Docker ended the build without an image", recent)
+        raise _failed(image, "Docker ended the build without an image", printed.last())
     return image.tag
 
 
-def _tell(image: Image, line: str, sink: Sink) -> None:
-    sink.emit(Output(f"image {image.name}", line))
-    step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
-    if step:
-        sink.emit(Progress(f"image {image.name}", int(step[1]) - 1, int(step[2]), "steps"))
+@dataclass
+class Printed:
+    """What a build prints. A program that prints letter by letter comes in as many messages."""
+
+    name: str
+    sink: Sink
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    rest: str = ""
+
+    def take(self, text: str) -> None:
+        """Tell the sink of all lines that are complete by now."""
+        *lines, self.rest = (self.rest + _COLOUR.sub("", text)).split("\n")
+        for line in lines:
+            self._line(line.rstrip())
+
+    def last(self) -> list[str]:
+        """The last lines, the one that was cut off included."""
+        self.take("\n")
+        return list(self.recent)
+
+    def _line(self, line: str) -> None:
+        if not line:
+            return
+        self.sink.emit(Output(f"image {self.name}", line))
+        self.recent.append(line)
+        step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
+        if step:
+            self.sink.emit(Progress(f"image {self.name}", int(step[1]) - 1, int(step[2]), "steps"))
 
 
-def _failed(image: Image, problem: str, recent: list[str]) -> CoralforgeError:
+def _failed(image: Image, problem: str, recent: Sequence[str]) -> CoralforgeError:
     details = "\n".join([*recent, problem])
     if "no space left" in details.lower():
         return missing_error(

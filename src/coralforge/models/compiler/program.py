@@ -21,6 +21,7 @@ _REMEDY = (
     "or compile with --target simulator"
 )
 _SHOWN = 12
+_GIST = 5
 
 
 class Program(Protocol):
@@ -63,13 +64,21 @@ def find_program(wanted: str | None, image: Callable[[], Program]) -> Program:
     try:
         return image()
     except CoralforgeError as error:
-        tried = ["no --compiler was given", f"no {PROGRAM} is on PATH", f"image: {error.brief}", error.details]
+        tried = ["no --compiler was given", f"no {PROGRAM} is on PATH", f"image: {error.brief}", *_gist(error)]
         raise missing_error(
             "Google's Edge TPU compiler is not here, and the image with it cannot be made",
             reason="compiler-missing",
-            details="\n".join(filter(None, tried)),
+            details="\n".join(tried),
             remedy=_REMEDY,
         ) from error
+
+
+def _gist(error: CoralforgeError) -> list[str]:
+    """The last lines of a build that say something; not the steps and commands of the recipe."""
+    noise = ("Step ", "The command ", "Removing ", "--->")
+    lines = [line.strip()[:200] for line in error.details.splitlines()]
+    said = [line for line in lines if line and not line.startswith(noise)]
+    return list(dict.fromkeys(said))[-_GIST:]
 
 
 def ask(program: Program, folder: Path) -> Compiler:

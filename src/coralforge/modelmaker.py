@@ -140,7 +140,7 @@ def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path
 
 
 def _compile_for_hardware(settings: Settings, name: str, model: Model, place: Path, sink: Sink) -> Made:
-    from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu
+    from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu, preflight
     from coralforge.models.compiler.image import image_program, scratch
     from coralforge.models.compiler.machine import require_x86_64
     from coralforge.models.compiler.options import CompilerOptions
@@ -149,6 +149,7 @@ def _compile_for_hardware(settings: Settings, name: str, model: Model, place: Pa
     require_x86_64()
     runtime = settings.release.edgetpu_runtime
     wanted = Wanted((model,), CompilerOptions(), runtime, allow_cpu=settings.pipeline.models[name].min_mapped == 0)
+    preflight(wanted)  # before an image is made
     work, log = scratch(settings.cache, name)
     program = find_program(settings.compiler, lambda: image_program(settings, sink))
     (compiled,) = compile_for_edgetpu(wanted, program, work, log, sink)

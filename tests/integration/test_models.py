@@ -70,7 +70,6 @@ def bring(shop: Checkout, compiler: Path, *options: str) -> Ran:
 def test_from_keras_to_a_board_that_knows_the_answer(shop: Checkout, compiler: Path) -> None:
     ran = bring(shop, compiler)
     assert ran.status == 0, ran.stderr[-4000:]
-    assert "RANDOM samples" in ran.stdout + ran.stderr
     again = bring(shop, compiler, "--explain")
     assert "nothing to do" in again.stdout
 

@@ -22,7 +22,7 @@ ARG FINGERPRINT=35BAA0B33E9EB396F59CA838C0BA5CE6DC6315A3
 ARG VERSION=16.0
 
 # The key file holds several keys: only the pinned one goes into the keyring, so that no other can vouch for the package.
-RUN curl -fsSL --retry 3 --max-time 120 --max-filesize 1000000 -o /tmp/keys "$ARCHIVE/doc/apt-key.gpg" \
+RUN curl -fsSL --connect-timeout 10 --retry 2 --max-time 60 --max-filesize 1000000 -o /tmp/keys "$ARCHIVE/doc/apt-key.gpg" \
  && export GNUPGHOME=/tmp/gnupg && mkdir -m 700 "$GNUPGHOME" \
  && gpg --batch --quiet --import /tmp/keys \
  && gpg --batch --export "$FINGERPRINT" > /usr/share/keyrings/edgetpu-compiler.gpg \

@@ -17,6 +17,7 @@ from coralforge.config.bundled import BundledModel, DataFile, Quantize, Target
 from coralforge.config.models import Source
 from coralforge.errors import user_error
 from coralforge.events import Sink
+from coralforge.paths import typed
 from coralforge.plan import Inputs, ModelFact
 from coralforge.settings import Cache, Settings
 from coralforge.sources.fetch import cached, fetch_all
@@ -89,7 +90,7 @@ def _compiler(settings: Settings) -> str:
     from coralforge.models.compiler.container import PROGRAM
 
     found = settings.compiler or shutil.which(PROGRAM)
-    program = Path(found).expanduser() if found else settings.project.docker / "edgetpu-compiler.Dockerfile"
+    program = typed(found) if found else settings.project.docker / "edgetpu-compiler.Dockerfile"
     return _digest(program, settings.cache) if program.is_file() else ""
 
 
@@ -118,7 +119,7 @@ def _locate(settings: Settings, name: str, part: str, file: DataFile | None) -> 
 
 
 def _absolute(settings: Settings, path: str) -> Path:
-    return (settings.project.root / Path(path).expanduser()).absolute()
+    return (settings.project.root / typed(path)).absolute()
 
 
 def _wanted(settings: Settings, name: str, part: str, file: DataFile | None) -> Wanted | None:

@@ -11,6 +11,7 @@ from coralforge.config.base import Arch, Variant
 from coralforge.config.load import load_pipeline, load_release, unknown
 from coralforge.config.models import Pipeline, Platform, Release
 from coralforge.errors import user_error
+from coralforge.paths import resolved, typed
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,9 @@ def _variants(pipeline: Pipeline, names: Sequence[str]) -> tuple[Variant, ...]:
 
 def _cache_root(project: Project, pipeline: Pipeline, environ: Mapping[str, str]) -> Path:
     if environ.get("CORALFORGE_CACHE"):
-        return Path(environ["CORALFORGE_CACHE"]).expanduser().absolute()
+        return typed(environ["CORALFORGE_CACHE"]).absolute()
     if pipeline.cache:
-        return (project.root / Path(pipeline.cache).expanduser()).absolute()
+        return (project.root / typed(pipeline.cache)).absolute()
     base = environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache").absolute() / "coralforge"
 
@@ -197,7 +198,7 @@ def _mirrors(
 
 
 def _absolute(mirror: str, base: Path) -> str:
-    return mirror if "://" in mirror else str((base / Path(mirror).expanduser()).resolve())
+    return mirror if "://" in mirror else str(resolved(base / typed(mirror)))
 
 
 def _checkouts(release: Release, said: Sequence[str]) -> dict[str, Path]:
@@ -214,7 +215,7 @@ def _checkouts(release: Release, said: Sequence[str]) -> dict[str, Path]:
             raise unknown("source", name, sorted(release.sources))
         if name in checkouts:
             raise user_error(f"--source {name} is given twice", reason="source-option")
-        checkouts[name] = _checkout_folder(name, Path(folder).expanduser().resolve())
+        checkouts[name] = _checkout_folder(name, resolved(typed(folder)))
     return checkouts
 
 

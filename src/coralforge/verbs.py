@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coralforge.errors import missing_error, user_error
 from coralforge.executor import Result, bring
+from coralforge.paths import typed
 from coralforge.plan import Action, Stage
 from coralforge.render import make_sink
 from coralforge.settings import Options, Project, Settings, resolve
@@ -77,7 +78,7 @@ def template(options: Options, dest: str, name: str, force: bool) -> None:
     if not dest:
         raise user_error("--dest is missing", reason="option-missing", remedy="for example --dest ../my-app")
     files = render_consumer(settings, name)
-    destination = Path(dest).expanduser().absolute()
+    destination = typed(dest).absolute()
     write_project(files, destination, force)
     print(f"{len(files)} files in {destination}; its README.md says how to build it")
 
@@ -87,14 +88,12 @@ def smoke(options: Options, bundle: str | None, report: str | None) -> None:
     from coralforge.stages import smoke_bundle
 
     settings = settle(options)
-    archive = Path(bundle).expanduser().absolute() if bundle else settings.output / f"{settings.bundle_name}.tar.gz"
+    archive = typed(bundle).absolute() if bundle else settings.output / f"{settings.bundle_name}.tar.gz"
     if not archive.is_file():
         raise user_error(
             f"{archive} does not exist", reason="bundle-missing", remedy="run invoke bundle, or give --bundle FILE"
         )
-    place = (
-        Path(report).expanduser().absolute() if report else Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
-    )
+    place = typed(report).absolute() if report else Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
     with make_sink() as sink:
         print(smoke_bundle(settings, archive, place, sink))
 

@@ -263,6 +263,8 @@ class TestFailure:
             (["--search-step", "2"], "compile-option"),
             (["--segments", "2"], "compile-option"),
             (["--output", "/nonexistent/x.tflite"], "model-write"),
+            (["--output", "~nobody/x.tflite"], "model-write"),
+            (["--output", "x" * 300], "model-write"),
             (["--target", "gpu"], "compile-target"),
             (["--target", "simulator", "--segments", "2"], "compile-option"),
             (["--release", "1.2.3"], "release-unknown"),

@@ -219,10 +219,11 @@ class TestFinding:
         assert "--compiler PATH" in error.remedy
         assert "docs/compile.md" in error.remedy
 
-    @pytest.mark.parametrize("kind", ["absent", "folder", "text", ""])
+    @pytest.mark.parametrize("kind", ["absent", "folder", "text", "", "x" * 300, "loop", "~nobody/x"])
     def test_what_is_no_program_is_refused(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "folder").mkdir()
         (tmp_path / "text").write_text("no program")
+        (tmp_path / "loop").symlink_to("loop")
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CoralforgeError, match="--compiler") as caught:
             find_program(kind, self.no_image)

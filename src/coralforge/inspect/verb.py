@@ -14,6 +14,7 @@ from coralforge.inspect.inspection import Inspection
 from coralforge.inspect.inspector import inspect_model
 from coralforge.models.graph import text
 from coralforge.models.tflite import read_model, write_file
+from coralforge.paths import resolved, same_file, typed
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def inspect(request: Request) -> None:
     if not request.model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.tflite")
     wanted = _fraction(request.min_mapped)
-    sources = [Path(request.model).expanduser(), *_named({"--plain": request.plain}).values()]
+    sources = [typed(request.model), *_named({"--plain": request.plain}).values()]
     files = _named({"--json": request.json, "--html": request.html})
     _require_apart(sources, files)
     models = [read_model(source) for source in sources]
@@ -86,7 +87,7 @@ def _named(said: Mapping[str, str | bool | None]) -> dict[str, Path]:
     """The files that options name."""
     if empty := [option for option, name in said.items() if name == ""]:
         raise user_error(f"{empty[0]} names no file", reason="option-missing", remedy="name one, or leave it out")
-    return {option: Path(name).expanduser() for option, name in said.items() if isinstance(name, str)}
+    return {option: typed(name) for option, name in said.items() if isinstance(name, str)}
 
 
 def _fraction(said: str | None) -> float | None:
@@ -130,12 +131,12 @@ def _below(inspection: Inspection, found: float, wanted: float) -> CoralforgeErr
 
 def _require_apart(sources: list[Path], files: dict[str, Path]) -> None:
     """No output may be an input or another output."""
-    taken = {source.resolve() for source in sources}
+    taken = {resolved(source) for source in sources}
     for option, path in files.items():
-        if path.resolve() in taken or any(path.exists() and s.exists() and path.samefile(s) for s in sources):
+        if resolved(path) in taken or any(same_file(path, source) for source in sources):
             raise user_error(
                 f"the output {path} of {option} is also an input or another output",
                 reason="model-output",
                 remedy=f"choose another file for {option}",
             )
-        taken.add(path.resolve())
+        taken.add(resolved(path))

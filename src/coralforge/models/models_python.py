@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coralforge.errors import CoralforgeError, missing_error
+from coralforge.paths import typed
 
 ROOT = Path(__file__).resolve().parents[3]
 VARIABLE = "CORALFORGE_MODELS_PYTHON"
@@ -29,7 +30,7 @@ def find_python(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> P
         CoralforgeError: reason ``tensorflow-missing``, exit code 3.
     """
     if said := environ.get(VARIABLE):
-        chosen = Path(said).expanduser().absolute()
+        chosen = typed(said).absolute()
         if not (chosen.is_file() and os.access(chosen, os.X_OK)):
             raise _missing(f"{VARIABLE} is {said}, which is no program", f"correct or unset {VARIABLE}")
         return chosen

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coralforge.errors import user_error
 from coralforge.models.compiler.places import named, places_for, require_apart, require_folder
 from coralforge.models.tflite import read_model, write_file, write_files
+from coralforge.paths import typed
 
 if TYPE_CHECKING:
     from coralforge.models.compiler.options import CompilerOptions
@@ -98,8 +99,8 @@ def _simulated_places(request: CompileRequest) -> dict[Path, Path]:
         raise user_error(
             "--output names one file", reason="model-output", remedy="give --out-dir alone for several models"
         )
-    sources = [Path(model).expanduser() for model in request.models]
-    folder = Path(request.out_dir).expanduser() if request.out_dir is not None else None
+    sources = [typed(model) for model in request.models]
+    folder = typed(request.out_dir) if request.out_dir is not None else None
     if request.output is not None:
         places = [named(request.output)]
     else:
@@ -134,10 +135,10 @@ def _compile_for_hardware(request: CompileRequest) -> None:
     from coralforge.verbs import settle
 
     options = _options(request)
-    sources = [Path(model).expanduser() for model in request.models]
-    places = places_for(sources, options.segments, request.output, request.out_dir)
+    sources = [typed(model) for model in request.models]
     settings = settle(Options(release=request.release))
     models = tuple(read_model(source) for source in sources)
+    places = places_for(sources, options.segments, request.output, request.out_dir)
     runtime = settings.release.edgetpu_runtime
     wanted = Wanted(models, options, runtime, not request.no_preflight, request.allow_cpu)
     preflight(wanted)
@@ -184,8 +185,8 @@ def quantize_model(model: str, output: str | None, options: Mapping[str, Any], n
     if not model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
     whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
-    source = Path(model).expanduser()
-    place = Path(output).expanduser() if output else source.with_name(f"{source.stem}_quant.tflite")
+    source = typed(model)
+    place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
     with make_sink() as sink:
         report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
     print(report_text(report), end="")

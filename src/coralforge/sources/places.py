@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from coralforge.config.base import Place
 from coralforge.errors import user_error
+from coralforge.paths import typed
 from coralforge.sources.model import Candidate, Wanted
 
 _SAFE = "/~+"
@@ -75,7 +76,7 @@ def _folder(mirror: str) -> Path:
             reason="mirror-invalid",
             remedy="give --mirror a folder, or an address that file names can be appended to",
         )
-    folder = (local_path(mirror) or Path(mirror).expanduser()).absolute()
+    folder = (local_path(mirror) or typed(mirror)).absolute()
     if not folder.is_dir():
         raise user_error(
             f"the mirror folder {folder} does not exist",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge.errors import CoralforgeError, user_error
+from coralforge.paths import resolved, same_file, typed
+
+_EXAMPLE = "for example --output my_edgetpu.tflite"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def places_for(sources: Sequence[Path], segments: int, output: str | None, out_d
             raise _wrong("--output names one file, and there will be several", "give --out-dir")
         chosen = [_named(named(output))]
     else:
-        folder = Path(out_dir).expanduser() if out_dir is not None else None
+        folder = typed(out_dir) if out_dir is not None else None
         chosen = [_beside(source, folder or source.parent, segments) for source in sources]
     for places in chosen:
         require_folder(places.document.parent, create=out_dir is not None)
@@ -60,26 +64,37 @@ def named(output: str) -> Path:
     Raises:
         CoralforgeError: reason ``model-output``, exit code 2.
     """
-    place = Path(output).expanduser()
-    if place.name in ("", "..") or place.is_dir():
-        raise _wrong(f"--output {output!r} is not the name of a file", "for example --output my_edgetpu.tflite")
+    place = typed(output)
+    if place.name in ("", ".."):
+        raise _wrong(f"--output {output!r} is not the name of a file", _EXAMPLE)
     return place
 
 
 def require_apart(sources: Sequence[Path], outputs: Sequence[Path]) -> None:
-    """Refuse to overwrite an input, or one output with another.
+    """Refuse to overwrite an input, one output with another, or what is no file.
 
     Raises:
-        CoralforgeError: reason ``model-output``, exit code 2.
+        CoralforgeError: reason ``model-output`` or ``model-write``, exit code 2.
     """
     seen: set[Path] = set()
     for place in outputs:
-        for source in sources:
-            if place.resolve() == source.resolve() or (place.exists() and source.exists() and place.samefile(source)):
-                raise _wrong(f"the output {place} is the input", "choose another --output")
-        if place.resolve() in seen:
+        _require_free(place)
+        if any(same_file(place, source) for source in sources):
+            raise _wrong(f"the output {place} is the input", "choose another --output")
+        if resolved(place) in seen:
             raise _wrong(f"two outputs would be {place}", "compile the models into different folders")
-        seen.add(place.resolve())
+        seen.add(resolved(place))
+
+
+def _require_free(place: Path) -> None:
+    """Refuse a name that no file can have, or that a folder has: a rename would fail when the others are in place."""
+    try:
+        if stat.S_ISDIR(place.lstat().st_mode):
+            raise _wrong(f"the output {place} is a folder", _EXAMPLE)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise _unwritable(place, error) from error
 
 
 def require_folder(folder: Path, create: bool) -> None:
@@ -96,11 +111,7 @@ def require_folder(folder: Path, create: bool) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(0, "it cannot be written to")
     except OSError as error:
-        raise user_error(
-            f"{folder} cannot take the compiled model: {error.strerror}",
-            reason="model-write",
-            remedy="choose another --output or --out-dir",
-        ) from error
+        raise _unwritable(folder, error) from error
 
 
 def _named(place: Path) -> Places:
@@ -110,6 +121,14 @@ def _named(place: Path) -> Places:
 def _beside(source: Path, folder: Path, segments: int) -> Places:
     parts = tuple(folder / f"{source.stem}{ending}" for ending in endings(segments))
     return Places(parts, folder / f"{source.stem}_edgetpu.compile.json")
+
+
+def _unwritable(place: Path, error: OSError) -> CoralforgeError:
+    return user_error(
+        f"{place} cannot take the compiled model: {error.strerror}",
+        reason="model-write",
+        remedy="choose another --output or --out-dir",
+    )
 
 
 def _wrong(brief: str, remedy: str) -> CoralforgeError:

@@ -14,6 +14,7 @@ from coralforge.models.compiler.container import PROGRAM
 from coralforge.models.compiler.local import Ended, LocalProgram
 from coralforge.models.compiler.options import flags_of
 from coralforge.models.compiler.output import parse_output
+from coralforge.paths import typed
 
 _ANSWER_SECONDS = 60.0
 _REMEDY = (
@@ -109,12 +110,15 @@ def tail(output: str, lines: int = _SHOWN) -> list[str]:
 
 
 def _executable(wanted: str) -> Path:
-    path = Path(wanted).expanduser().absolute()
-    if not path.is_file() or not os.access(path, os.X_OK):
-        what = "does not exist" if not path.exists() else "is not a program that can be run"
-        raise user_error(
-            f"--compiler {wanted}: {path} {what}",
-            reason="compiler-path",
-            remedy="give the path of Google's edgetpu_compiler",
-        )
-    return path
+    path = typed(wanted).absolute()
+    try:
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+        what = "is not a program that can be run" if path.exists() else "does not exist"
+    except OSError as error:
+        what = f"is no program: {error.strerror}"
+    raise user_error(
+        f"--compiler {wanted}: {path} {what}",
+        reason="compiler-path",
+        remedy="give the path of Google's edgetpu_compiler",
+    )

@@ -45,11 +45,11 @@ def _options(
     return Options(arch, release, tuple(variant or ()), tuple(mirror or ()), tuple(source or ()), compiler)
 
 
-def _bring(goal: str, what: dict[str, Any], dry_run: bool, explain: bool) -> None:
-    from coralforge import frontdoor, verbs
+def _run_stage(goal: str, what: dict[str, Any], dry_run: bool, explain: bool) -> None:
+    from coralforge.commands import boundary, pipeline
     from coralforge.plan import Stage
 
-    frontdoor.enter(verbs.bring_stage, Stage(goal), _options(**what), dry_run, explain)
+    boundary.run(pipeline.run_stage, Stage(goal), _options(**what), dry_run, explain)
 
 
 @task(help=WHAT, iterable=LISTS)
@@ -62,9 +62,9 @@ def doctor(
     source: List = None,
 ) -> None:
     """Say what is missing on this machine and how to get it."""
-    from coralforge import frontdoor, verbs
+    from coralforge.commands import boundary, pipeline
 
-    frontdoor.enter(verbs.doctor, _options(arch, release, variant, mirror, source))
+    boundary.run(pipeline.doctor, _options(arch, release, variant, mirror, source))
 
 
 @task(help=HOW, iterable=LISTS)
@@ -80,7 +80,7 @@ def fetch(
 ) -> None:
     """Download and verify every source."""
     what = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
-    _bring("fetch", what, dry_run, explain)
+    _run_stage("fetch", what, dry_run, explain)
 
 
 @task(help=HOW, iterable=LISTS)
@@ -96,7 +96,7 @@ def image(
 ) -> None:
     """Make the builder image (Bazel, clang, lld, sysroots)."""
     what = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
-    _bring("image", what, dry_run, explain)
+    _run_stage("image", what, dry_run, explain)
 
 
 @task(help=HOW, iterable=LISTS)
@@ -112,7 +112,7 @@ def build(
 ) -> None:
     """Cross-compile flatbuffers, TensorFlow Lite and libedgetpu."""
     what = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
-    _bring("prefix", what, dry_run, explain)
+    _run_stage("prefix", what, dry_run, explain)
 
 
 @task(help={**HOW, "compiler": COMPILER}, iterable=LISTS)
@@ -130,7 +130,7 @@ def bundle(
     """Build everything and pack the bundle for the board."""
     what: dict[str, Any] = {"arch": arch, "release": release, "variant": variant, "mirror": mirror, "source": source}
     what["compiler"] = compiler
-    _bring("bundle", what, dry_run, explain)
+    _run_stage("bundle", what, dry_run, explain)
 
 
 @task(
@@ -146,9 +146,9 @@ def template(
     c: Context, dest: str = "", name: str = "coral-app", arch: Text = None, release: Text = None, force: bool = False
 ) -> None:
     """Render the CMake consumer project (lstpu, model, benchmark)."""
-    from coralforge import frontdoor, verbs
+    from coralforge.commands import boundary, pipeline
 
-    frontdoor.enter(verbs.template, _options(arch, release), dest, name, force)
+    boundary.run(pipeline.template, _options(arch, release), dest, name, force)
 
 
 @task(
@@ -161,9 +161,9 @@ def template(
 )
 def smoke(c: Context, bundle: Text = None, report: Text = None, arch: Text = None, release: Text = None) -> None:
     """Run a bundle's smoke test on an emulated board."""
-    from coralforge import frontdoor, verbs
+    from coralforge.commands import boundary, pipeline
 
-    frontdoor.enter(verbs.smoke, _options(arch, release), bundle, report)
+    boundary.run(pipeline.smoke, _options(arch, release), bundle, report)
 
 
 @task(
@@ -199,12 +199,11 @@ def quantize_model(
     memory: str = "0",
 ) -> None:
     """Quantize a Keras model or SavedModel to a .tflite of full integers."""
-    from coralforge import frontdoor
-    from coralforge.models import verbs
+    from coralforge.commands import boundary, models
 
     options = {"samples": samples, "preprocess": preprocess, "io": io, "signature": signature, "shape": input_shape}
     numbers = {"random": random, "max_samples": max_samples, "timeout": timeout, "memory": memory}
-    frontdoor.enter(verbs.quantize_model, model, output, {**options, "trust": trust}, numbers)
+    boundary.run(models.quantize_model, model, output, {**options, "trust": trust}, numbers)
 
 
 @task(
@@ -248,10 +247,9 @@ def compile_model(
     release: Text = None,
 ) -> None:
     """Compile models for the Edge TPU or its simulator."""
-    from coralforge import frontdoor
-    from coralforge.models import verbs
+    from coralforge.commands import boundary, models
 
-    request = verbs.CompileRequest(
+    request = models.CompileRequest(
         models=tuple(model or ()),
         target=target,
         output=output,
@@ -268,7 +266,7 @@ def compile_model(
         allow_cpu=allow_cpu,
         release=release,
     )
-    frontdoor.enter(verbs.compile_model, request)
+    boundary.run(models.compile_model, request)
 
 
 @task(
@@ -291,18 +289,17 @@ def inspect(
     min_mapped: Text = None,
 ) -> None:
     """Say where each operation of a model runs, why, and what to change."""
-    from coralforge import frontdoor
-    from coralforge.inspect import verb
+    from coralforge.commands import boundary, inspect
 
-    frontdoor.enter(verb.inspect, verb.Request(model, plain, json, html, min_mapped))
+    boundary.run(inspect.inspect, inspect.Request(model, plain, json, html, min_mapped))
 
 
 @task(help={"everything": "Also remove downloads, images and the output folder."})
 def clean(c: Context, everything: bool = False) -> None:
     """Remove what can be made again: artifacts, trees, Bazel's cache, stray containers."""
-    from coralforge import frontdoor, verbs
+    from coralforge.commands import boundary, pipeline
 
-    frontdoor.enter(verbs.clean, _options(), everything)
+    boundary.run(pipeline.clean, _options(), everything)
 
 
 @task(help=WHAT, iterable=LISTS)
@@ -315,9 +312,9 @@ def shell(
     source: List = None,
 ) -> None:
     """Open a shell in the builder container."""
-    from coralforge import frontdoor, verbs
+    from coralforge.commands import boundary, pipeline
 
-    frontdoor.enter(verbs.shell, _options(arch, release, variant, mirror, source))
+    boundary.run(pipeline.shell, _options(arch, release, variant, mirror, source))
 
 
 @task(help={"unit": "Only the tests that need neither Docker nor a network (seconds)."})

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What a maker works with; ``places`` of earlier artifacts by label, ``environment`` None where none is needed."""
+    """All that a maker works with; ``places`` of earlier artifacts are by label."""
 
     settings: Settings
     survey: Survey
@@ -41,10 +41,11 @@ class Context:
     staging: Path
     sink: Sink
     builder: BuildEnvironment | None
+    """None where the plan needs no container."""
 
     @property
     def environment(self) -> BuildEnvironment:
-        """The workshop of a stage that builds; the plan put an image action before it."""
+        """The build environment of a stage that builds; the plan put an image action before it."""
         assert self.builder is not None
         return self.builder
 

@@ -13,14 +13,13 @@ from pathlib import Path
 from coralforge.console import make_sink
 from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
+from coralforge.containers.folders import readable_copy, writable_folder
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.pipeline.build import (
     BuildEnvironment,
     build_libraries,
     container,
-    readable_copy,
     run_container,
-    writable_folder,
 )
 from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage

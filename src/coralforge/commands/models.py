@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coralforge.commands.options import Said
 from coralforge.compile.places import named, places_for, require_apart, require_folder
 from coralforge.errors import user_error
 from coralforge.tflite.model import read_model, write_file, write_files
@@ -53,6 +54,13 @@ class CompileRequest:
     no_preflight: bool = False
     allow_cpu: bool = False
     release: str | None = None
+
+    @classmethod
+    def of(cls, said: Said) -> CompileRequest:
+        """The request of the task's options."""
+        values = dict(vars(said))
+        values |= {"no_retry": not values.pop("retry"), "no_preflight": not values.pop("preflight")}
+        return cls(models=tuple(values.pop("model")), **values)
 
 
 def compile_model(request: CompileRequest) -> None:

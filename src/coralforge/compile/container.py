@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coralforge.compile.local import MAX_OUTPUT, Ended, Stop
+from coralforge.containers.folders import writable_folder
 from coralforge.containers.spec import ContainerSpec, Mount, Runner
-from coralforge.pipeline.build import writable_folder
 
 PROGRAM = "edgetpu_compiler"
 INPUTS = "in"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from coralforge.containers.folders import readable_copy, writable_folder
 from coralforge.containers.image import Image
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, build_error
@@ -107,26 +107,6 @@ def container(
         memory_bytes=limits.memory_mb * 2**20 if limits.memory_mb else max(machine - RESERVED_BYTES, machine // 2),
         pids=limits.pids,
     )
-
-
-def readable_copy(source: Path, destination: Path, without: tuple[str, ...] = ()) -> Path:
-    """Copy project files for a container: any user may read them, whatever the checkout's umask was."""
-    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", *without))
-    for folder, _, files in os.walk(destination):
-        Path(folder).chmod(0o755)
-        for file in files:
-            path = Path(folder) / file
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    return destination
-
-
-def writable_folder(path: Path, runner: Runner) -> Path:
-    """A folder that the container's user may write to."""
-    path.mkdir(parents=True, exist_ok=True)
-    if os.getuid() == 0:
-        os.chown(path, *runner.owner())
-    path.chmod(0o755)
-    return path
 
 
 def build_libraries(environment: BuildEnvironment, trees: dict[str, Tree], key: str, staging: Path) -> Path:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from coralforge.bundle import stripes as generated
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs, SampleFiles
-from coralforge.bundle.manifest import file_digest
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.events import Sink, Step
 from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
@@ -25,6 +24,7 @@ from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import File, render_bundle, render_consumer, write_files
+from coralforge.util.fingerprint import of_file
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -91,6 +91,7 @@ def make_model(context: Context) -> Path:
 def make_bundle(context: Context) -> Path:
     """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz`` beside its digest."""
     from coralforge.bundle.pack import pack
+    from coralforge.bundle.promises import require_promised
     from coralforge.elf import gate
 
     settings = context.settings
@@ -98,6 +99,7 @@ def make_bundle(context: Context) -> Path:
     folder.mkdir()
     assemble(_bundle_inputs(context), folder)
     gate(folder, _policy(settings))
+    require_promised(folder)
     out = context.staging / "out"
     out.mkdir()
     pack(folder, out / f"{settings.bundle_name}.tar.gz")
@@ -161,7 +163,7 @@ def publish(settings: Settings, artifact: Path) -> Path:
     digest = artifact / f"{settings.bundle_name}.tar.gz.sha256"
     archive = artifact / f"{settings.bundle_name}.tar.gz"
     published = settings.output / archive.name
-    same = published.is_file() and file_digest(published) == digest.read_text(encoding="ascii").split()[0]
+    same = published.is_file() and of_file(published) == digest.read_text(encoding="ascii").split()[0]
     for source in () if same else (archive, digest):
         temporary = settings.output / f".{source.name}.{os.getpid()}"
         try:

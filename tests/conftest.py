@@ -21,7 +21,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTDATA = ROOT.parent / "shared" / "testdata"
+TESTDATA = ROOT / "tests" / "data"
 SKIPPED = "Skipped: "
 
 # Deadlines measure how busy the machine is. In CI the same examples every time: a red run must be repeatable.
@@ -82,23 +82,10 @@ def tensorflow_found() -> bool:
 THINGS = (
     Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
     Thing("tensorflow", tensorflow_found, "TensorFlow is not installed (scripts/bootstrap --models)", in_ci=True),
-    Thing("testdata", TESTDATA.is_dir, "the folder ../shared/testdata is not beside the project", in_ci=True),
     Thing(
         "libedgetpu_source",
         lambda: libedgetpu_options() is not None,
         "libedgetpu's source is not on this machine (set CORALFORGE_TEST_LIBEDGETPU or CORALFORGE_MIRROR)",
-        in_ci=False,
-    ),
-    Thing(
-        "board",
-        lambda: "CORALFORGE_TEST_BOARD" in os.environ,
-        "no board with an Edge TPU (set CORALFORGE_TEST_BOARD)",
-        in_ci=False,
-    ),
-    Thing(
-        "github",
-        lambda: "CORALFORGE_TEST_GITHUB" in os.environ,
-        "GitHub may be out of reach (set CORALFORGE_TEST_GITHUB)",
         in_ci=False,
     ),
     Thing(
@@ -113,7 +100,7 @@ ALLOWED = frozenset(thing.absence for thing in THINGS if not thing.in_ci)
 
 @pytest.fixture(scope="session")
 def testdata() -> Path:
-    """The folder of sample models, labels and images."""
+    """The folder of real models, labels and an image; its README says where each is from."""
     return TESTDATA
 
 

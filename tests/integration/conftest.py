@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.models.models_python import find_python
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TESTDATA
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
 BUILD_TIMEOUT = 45 * 60.0
@@ -61,8 +61,12 @@ class Checkout:
 
 
 def copy_project(destination: Path) -> Checkout:
-    """The project without what was built or installed in it."""
-    return Checkout(Path(shutil.copytree(ROOT, destination, ignore=NOT_COPIED, symlinks=True)))
+    """The project without what was built or installed in it, and without the tests' models."""
+
+    def skipped(folder: str, names: list[str]) -> set[str]:
+        return {TESTDATA.name} if Path(folder) == TESTDATA.parent else NOT_COPIED(folder, names)
+
+    return Checkout(Path(shutil.copytree(ROOT, destination, ignore=skipped, symlinks=True)))
 
 
 @pytest.fixture(scope="session")

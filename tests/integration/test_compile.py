@@ -32,7 +32,6 @@ from tests.integration.conftest import Checkout, Ran
 from tests.unit.model_maker import Maker
 from tests.unit.package_maker import Program, custom_options, package
 
-pytestmark = pytest.mark.testdata
 STANDIN = ROOT / "tests/integration/standin/standin_edgetpu_compiler.py"
 MOBILENET, LSTM = "mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq"
 DEEPLAB = "deeplabv3_mnv2_dm05_pascal_quant"

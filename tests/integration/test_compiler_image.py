@@ -28,7 +28,7 @@ from coralforge.models.tflite import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
 
-pytestmark = [pytest.mark.docker, pytest.mark.testdata]
+pytestmark = pytest.mark.docker
 RECIPE = ROOT / "docker/edgetpu-compiler.Dockerfile"
 NOWHERE = "http://127.0.0.1:9/apt"
 LSTM = "keras_lstm_mnist_ptq"

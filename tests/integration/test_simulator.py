@@ -30,7 +30,7 @@ from tests.integration.conftest import Checkout
 from tests.integration.simulator_models import write_models, write_seeds
 from tests.unit.interface_reader import read_exports, read_headers, read_version_script
 
-pytestmark = [pytest.mark.docker, pytest.mark.testdata]
+pytestmark = pytest.mark.docker
 
 # Where programs of the board's architecture are run.
 EMULATED = ("qemu-aarch64", "-L", "/board")
@@ -140,12 +140,10 @@ def test_any_bytes_are_a_payload_or_give_a_sentence(native: Bench) -> None:
     assert ran and int(ran[1]) > 1000, said[-2000:]
 
 
-@pytest.mark.qemu
 def test_the_inside_on_the_emulated_board(emulated: Bench) -> None:
     emulated.all_pass("inner_test", at_least=15)
 
 
-@pytest.mark.qemu
 def test_what_programs_see_on_the_emulated_board(emulated: Bench) -> None:
     emulated.all_pass("public_test", at_least=120)
 

@@ -95,7 +95,6 @@ def test_a_model_for_the_cpu_has_to_be_asked_for(project: Path) -> None:
 class TestCompiledBeforehand:
     """With pairs of a plain model and what Google's compiler made of it."""
 
-    pytestmark = pytest.mark.testdata
     models = "net: {model: {path: plain.tflite}, compiled: {path: compiled.tflite}, min_mapped: 0.8}"
 
     def take(self, project: Path, testdata: Path, plain: str, compiled: str) -> None:

@@ -113,14 +113,12 @@ def test_the_sample_is_pinned_to_one_commit_and_not_unpacked() -> None:
     )
 
 
-@pytest.mark.testdata
 def test_the_samples_digests_and_sizes_are_those_of_the_real_files(testdata: Path) -> None:
     for place in sample_places():
         data = (testdata / place.filename).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (place.sha256, place.size)
 
 
-@pytest.mark.testdata
 def test_the_expected_label_is_a_cat(testdata: Path) -> None:
     pipeline = load_pipeline(ROOT / "pipeline.yaml")
     labels = (testdata / pipeline.sample.labels.places[0].filename).read_text().splitlines()

@@ -2,7 +2,7 @@
 """STAND-IN for Google's edgetpu_compiler, for tests only: it compiles nothing.
 
 It prints what the real program prints (versions 2.0, 14.1, 15.0 and 16.0, from logs that users posted), and hands out
-files that the real one made earlier (../shared/testdata) or that a test gives it. It is never installed and no part
+files that the real one made earlier (tests/data) or that a test gives it. It is never installed and no part
 of the package; tests name it with --compiler.
 
 Environment, set by the wrapper that a test writes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,6 +103,19 @@ ALLOWED = frozenset(thing.absence for thing in THINGS if not thing.in_ci)
 def testdata() -> Path:
     """The folder of real models, labels and an image; its README says where each is from."""
     return TESTDATA
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT and SIGTERM do in the test, and in what it starts, what they do at a terminal.
+
+    A script that starts the tests in the background hands SIGINT down ignored, and so would every program.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.fixture(scope="session")

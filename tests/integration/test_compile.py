@@ -237,6 +237,7 @@ class TestFailure:
         assert ran.seconds < 30
         assert processes(tmp_path / "state") == []
 
+    @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c(self, cli: Checkout, standin: Standin, shelf: Path, tmp_path: Path) -> None:
         before = names(shelf)
         command = ["compile", "--model", str(shelf / f"{LSTM}.tflite"), "--compiler", str(standin("hang"))]

@@ -181,6 +181,7 @@ def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
     assert "sources changed: fxdiv" in explained.stdout or "up to date" in explained.stdout
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_stops_cleanly_and_leaves_nothing(bundle: Path, project: Checkout, tmp_path: Path) -> None:
     """In the middle of the Bazel build, in a Bazel cache of its own: exit code 130, no container, no artifact."""
     settings = resolve(Project(project.root), Options())

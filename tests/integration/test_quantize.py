@@ -254,6 +254,7 @@ class TestCommandLine:
         )
         assert (ran.status, "[tensorflow-missing, exit 3]" in ran.stderr) == (3, True)
 
+    @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c_stops_it_and_leaves_nothing(self, cli: Checkout, models: Path, tmp_path: Path) -> None:
         command = [str(Path(sys.executable).parent / "invoke"), "quantize", "--model", str(models / "cnn.keras")]
         command += ["--samples", str(models / "pictures"), "--output", str(tmp_path / "x.tflite")]

@@ -109,6 +109,7 @@ class TestLocal:
     def test_bytes_that_are_no_text_are_replaced(self, tmp_path: Path) -> None:
         assert run(tmp_path, r"printf 'a\377b'").output == "a\ufffdb"
 
+    @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c_leaves_no_process(self, tmp_path: Path) -> None:
         program = script(tmp_path, "sleep 600 & echo $! > child; echo $$ > self; wait")
         code = (

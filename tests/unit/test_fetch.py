@@ -654,6 +654,7 @@ def test_two_runs_share_one_download(bench: Bench, httpserver: HTTPServer) -> No
     assert asked(httpserver, "/slow.tar") == 1
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_stops_at_once_and_keeps_the_part(bench: Bench, httpserver: HTTPServer) -> None:
     arrived, leave = threading.Event(), threading.Event()
 

@@ -189,6 +189,7 @@ class TestLimits:
         assert time.monotonic() - started < 30
         assert is_gone(int((tmp_path / "pid").read_text()))
 
+    @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c_ends_the_worker(
         self, work: Callable[..., tuple[dict[str, object], Recorder]], tmp_path: Path
     ) -> None:

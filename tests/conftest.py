@@ -19,15 +19,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from tests.support.patience import NET
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTDATA = ROOT / "tests" / "data"
 SKIPPED = "Skipped: "
 
-# Deadlines measure how busy the machine is. In CI the same examples every time: a red run must be repeatable.
-settings.register_profile("developer", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+# Deadlines, and how long an example takes to draw, measure how busy the machine is.
+# In CI the same examples every time: a red run must be repeatable.
+ANY_PACE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("developer", ANY_PACE)
+settings.register_profile("ci", ANY_PACE, derandomize=True, database=None, print_blob=True)
 
 
 @cache
@@ -37,7 +41,7 @@ def docker_answers() -> bool:
     import docker
 
     try:
-        with contextlib.closing(docker.from_env(timeout=30)) as client:
+        with contextlib.closing(docker.from_env(timeout=NET)) as client:
             return bool(client.ping())
     except (DockerException, OSError):
         return False

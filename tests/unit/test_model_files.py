@@ -19,6 +19,7 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.models.quantizer import hdf5
 from coralforge.models.quantizer.model_config import check_code, unknown_layers
 from coralforge.models.quantizer.model_files import Kind, ModelFile, recognise
+from tests.support.patience import NET
 from tests.unit.keras_maker import lambda_model, layer, plain_model, sequential, write_h5, write_keras
 
 FUZZER = Path(__file__).with_name("h5_fuzzer.py")
@@ -248,7 +249,7 @@ def test_any_hdf5_is_a_model_an_error_or_the_end_of_a_process_that_is_not_ours(t
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=NET,
             check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
         )

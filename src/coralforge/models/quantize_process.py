@@ -112,7 +112,7 @@ def _started(python: Path, request: Request, sink: Sink) -> Iterator[_Run]:
 def _follow(run: _Run, limits: Limits) -> None:
     """Read both pipes until they end, with an eye on time and memory."""
     deadline = time.monotonic() + limits.seconds
-    waiting = {run.events: b"", run.output: b""}
+    waiting = {run.output: b"", run.events: b""}  # in this order: what was printed before an event is known by then
     while waiting:
         ready, _, _ = select.select(list(waiting), [], [], _POLL)
         if not ready and run.events not in waiting:

@@ -340,9 +340,9 @@ def scenario_timeout(job: Job) -> int:
 def scenario_hang(job: Job) -> int:
     """Never ends, and neither does a child of it, which holds the output open."""
     start()
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(6000)"])
     Path(os.environ["STANDIN_STATE"]).write_text(f"{os.getpid()} {child.pid}")
-    time.sleep(600)
+    time.sleep(6000)
     return 0
 
 

@@ -155,5 +155,5 @@ def incomplete(what: str) -> CoralforgeError:
         "the bundle's parts are not complete",
         reason="bundle-incomplete",
         details=what,
-        remedy="run `invoke clean --artifacts` and `invoke build` again; report it if that does not help",
+        remedy="run `invoke clean` and `invoke bundle` again; report it if that does not help",
     )

@@ -13,6 +13,7 @@ from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.manifest import ModelUsed
 from coralforge.modelfiles import ModelFiles, locate
+from coralforge.modelwords import Verb, in_pipeline_words
 from coralforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     from coralforge.models.tflite import read_model
 
     entry, files = settings.pipeline.models[name], locate(settings, name)
-    plain, agreement = _make_plain(settings, name, files, out.parent, sink)
-    model = read_model(plain)
-    shutil.copyfile(plain, out / PLAIN)
-    if files.compiled is not None:
-        made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
-    else:
-        made = _compile(settings, name, model, out, sink)
+    with in_pipeline_words(name, Verb.QUANTIZE):
+        plain, agreement = _make_plain(settings, name, files, out.parent, sink)
+    with in_pipeline_words(name, Verb.COMPILE):
+        model = read_model(plain)
+        shutil.copyfile(plain, out / PLAIN)
+        if files.compiled is not None:
+            made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
+        else:
+            made = _compile(settings, name, model, out, sink)
     operations = len(model.graph.operations)
     _require_mapped(settings, name, made.mapped, operations)
     _copy_question(entry, files, out)

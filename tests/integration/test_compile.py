@@ -21,16 +21,16 @@ from pathlib import Path
 import pytest
 import requests
 
+from coralforge.compile.simulator import compile_for_simulator
 from coralforge.config.load import load_release
-from coralforge.config.models import Source
-from coralforge.models import schema
-from coralforge.models.simcompile import compile_for_simulator
-from coralforge.models.tflite import read_model
+from coralforge.config.pipeline import Source
+from coralforge.tflite import schema
+from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout, Ran
+from tests.support.model_maker import Maker
+from tests.support.package_maker import Program, custom_options, package
 from tests.support.patience import NET, growing_limits, is_alive, wait_until
-from tests.unit.model_maker import Maker
-from tests.unit.package_maker import Program, custom_options, package
 
 STANDIN = ROOT / "tests/integration/standin/standin_edgetpu_compiler.py"
 MOBILENET, LSTM = "mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq"

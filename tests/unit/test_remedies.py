@@ -13,8 +13,8 @@ import pytest
 from invoke import Collection
 from invoke.parser import ParserContext
 
+from coralforge.bundle.model_words import Verb, in_pipeline_words
 from coralforge.errors import CoralforgeError, user_error
-from coralforge.modelwords import Verb, in_pipeline_words
 from tests.conftest import ROOT
 
 SRC = ROOT / "src" / "coralforge"
@@ -31,19 +31,21 @@ OF_OTHER_PROGRAMS = {
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
-    "consumer.py": {"template"},
-    "doctor.py": {"doctor"},
+    "bundle/sample.py": {"bundle"},
+    "bundle/smoke.py": {"smoke"},
+    "commands/clean.py": {"clean"},
+    "commands/doctor.py": {"doctor"},
+    "commands/inspect.py": {"inspect"},
+    "commands/models.py": {"compile", "quantize"},
+    "commands/pipeline.py": {"smoke", "template"},
+    "compile": {"compile"},
+    "edgetpu/runtime.py": {"compile"},
     "inspect": {"inspect"},
-    "models/compiler": {"compile"},
-    "models/quantize": {"quantize"},
-    "models/runtime.py": {"compile"},
-    "models/tflite.py": {"compile", "quantize"},
-    "models/verbs.py": {"compile", "quantize"},
+    "quantize": {"quantize"},
     "settings.py": BUILDING,
-    "smoke.py": {"smoke"},
     "sources": BUILDING,
-    "sample.py": {"bundle"},
-    "verbs.py": {"smoke", "template"},
+    "templates.py": {"template"},
+    "tflite/model.py": {"compile", "quantize"},
 }
 
 

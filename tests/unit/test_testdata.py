@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from tests.unit.inspect_everything import inspect_everything
+from tests.support.inspect_everything import inspect_everything
 
 LARGEST = 4_000_000  # bytes of one file
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coralforge.errors import CoralforgeError, ExitCode
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+from coralforge.util.signals import STOPPING
 
 
 def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
@@ -23,7 +22,7 @@ def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
     one leaves at once; the next run removes what stayed. A signal that was ignored before stays ignored: a script
     that starts a run in the background does not want the Ctrl-C that is meant for the script to reach it.
     """
-    previous = {number: signal.getsignal(number) for number in _STOPPING}
+    previous = {number: signal.getsignal(number) for number in STOPPING}
     _on_stopping(_first_signal)
     try:
         code = _guarded(verb, *arguments, **options)
@@ -65,7 +64,7 @@ def _internal(error: Exception) -> str:
 
 
 def _on_stopping(handler: Callable[[int, object], None]) -> None:
-    for number in _STOPPING:
+    for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
 

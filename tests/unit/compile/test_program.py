@@ -19,6 +19,7 @@ from coralforge.compile.machine import require_x86_64
 from coralforge.compile.program import ask, find_program, tail
 from coralforge.containers.spec import ContainerSpec, Finished
 from coralforge.errors import CoralforgeError, ExitCode, build_error
+from tests.support.interruption import InterruptedPopen
 from tests.support.patience import NET, growing_limits, is_alive, wait_until
 
 X86_64 = "enabled\ninterpreter /usr/bin/qemu-x86_64-static\nflags: F\noffset 0\n" + (
@@ -105,6 +106,15 @@ class TestLocal:
 
     def test_bytes_that_are_no_text_are_replaced(self, tmp_path: Path) -> None:
         assert run(tmp_path, r"printf 'a\377b'").output == "a\ufffdb"
+
+    @pytest.mark.usefixtures("ctrl_c")
+    def test_ctrl_c_at_the_start_leaves_no_process(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(InterruptedPopen, "started", [], raising=False)
+        monkeypatch.setattr("subprocess.Popen", InterruptedPopen)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, "sleep 6000")
+        [pid] = InterruptedPopen.started
+        wait_until(lambda: not is_alive(pid))
 
     @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c_leaves_no_process(self, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from coralforge.events import Note, Output, Progress, Recorder, Step
 from coralforge.quantize.process import Limits, run_worker
 from coralforge.quantize.worker.request import Request, read_request, write_request
 from coralforge.quantize.worker.wire import MAX_LINE, READ_MODEL, decode, to_error
+from tests.support.interruption import InterruptedPopen
 from tests.support.patience import NET, growing_limits, is_alive, wait_until
 
 STAND_IN = f"""#!{sys.executable} -I
@@ -168,8 +170,7 @@ class TestLimits:
 
     def test_time(self, work: Callable[..., tuple[dict[str, object], Recorder]]) -> None:
         for seconds in growing_limits():
-            limits = Limits(seconds, 4 << 30)
-            error = failure(lambda limits=limits: work("step('x'); time.sleep(6000)", limits))  # type: ignore[misc]
+            error = failure(partial(work, "step('x'); time.sleep(6000)", Limits(seconds, 4 << 30)))
             assert (error.reason, error.code) == ("quantize-timeout", ExitCode.BUILD)
             if error.details != "step: start":
                 break
@@ -191,6 +192,17 @@ class TestLimits:
         """)
         assert result == {}
         pid = int((tmp_path / "pid").read_text())
+        wait_until(lambda: not is_alive(pid))
+
+    @pytest.mark.usefixtures("ctrl_c")
+    def test_ctrl_c_at_the_start_ends_the_worker(
+        self, work: Callable[..., tuple[dict[str, object], Recorder]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(InterruptedPopen, "started", [], raising=False)
+        monkeypatch.setattr("subprocess.Popen", InterruptedPopen)
+        with pytest.raises(KeyboardInterrupt):
+            work("time.sleep(6000)")
+        [pid] = InterruptedPopen.started
         wait_until(lambda: not is_alive(pid))
 
     @pytest.mark.usefixtures("ctrl_c")

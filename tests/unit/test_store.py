@@ -12,6 +12,7 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
 from coralforge.plan import Action, Stage
 from coralforge.settings import Cache
+from tests.support.patience import NET
 
 ACTION = Action(Stage.PREFIX, "prefix", True, "", "k" * 64, (("input", "1"),))
 
@@ -87,7 +88,7 @@ def test_leftovers_of_a_killed_run_are_removed(cache: Cache) -> None:
 def _hold(cache: Cache, ready: object, go: object) -> None:
     with store.exclusive(cache, Recorder()):
         ready.set()  # type: ignore[attr-defined]
-        go.wait(20)  # type: ignore[attr-defined]
+        go.wait(NET)  # type: ignore[attr-defined]
 
 
 def test_a_second_run_waits_says_so_and_gives_up_in_the_end(cache: Cache) -> None:
@@ -95,15 +96,15 @@ def test_a_second_run_waits_says_so_and_gives_up_in_the_end(cache: Cache) -> Non
     ready, go = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(cache, ready, go))
     other.start()
-    assert ready.wait(20)
+    assert ready.wait(NET)
     recorder = Recorder()
     with pytest.raises(CoralforgeError) as caught, store.exclusive(cache, recorder, timeout=0.1):
         pass
     go.set()
-    other.join(20)
+    other.join(NET)
     assert caught.value.code is ExitCode.BUSY
     assert "waiting" in str(recorder.events[0])
-    with store.exclusive(cache, Recorder(), timeout=1):  # free again
+    with store.exclusive(cache, Recorder(), timeout=NET):  # free again
         pass
 
 

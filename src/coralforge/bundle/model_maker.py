@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from coralforge.bundle.manifest import ModelUsed
 from coralforge.bundle.model_files import ModelFiles, locate
+from coralforge.bundle.model_words import Verb, in_pipeline_words
 from coralforge.config.models import BundledModel, Target
 from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.events import Note, Sink
@@ -43,13 +44,15 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     from coralforge.tflite.model import read_model
 
     entry, files = settings.pipeline.models[name], locate(settings, name)
-    plain, agreement = _make_plain(settings, name, files, out.parent, sink)
-    model = read_model(plain)
-    shutil.copyfile(plain, out / PLAIN)
-    if files.compiled is not None:
-        made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
-    else:
-        made = _compile(settings, name, model, out, sink)
+    with in_pipeline_words(name, Verb.QUANTIZE):
+        plain, agreement = _make_plain(settings, name, files, out.parent, sink)
+    with in_pipeline_words(name, Verb.COMPILE):
+        model = read_model(plain)
+        shutil.copyfile(plain, out / PLAIN)
+        if files.compiled is not None:
+            made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
+        else:
+            made = _compile(settings, name, model, out, sink)
     operations = len(model.graph.operations)
     _require_mapped(settings, name, made.mapped, operations)
     _copy_check(entry, files, out)

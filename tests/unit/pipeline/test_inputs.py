@@ -43,6 +43,7 @@ HOW = (
     "containers",
     "util",
     "pipeline.build",
+    "bundle.model_words",
 )
 
 

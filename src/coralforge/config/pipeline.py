@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from coralforge.config.base import Arch, GitId, Model, Name, Place, Variant
-from coralforge.config.models import BundledModel
+from coralforge.config.models import BundledModel, DataFile
 
 
 class Source(Model):
@@ -79,13 +79,6 @@ class Platform(Model):
     """No symbol may need a newer CXXABI than this."""
 
 
-class SampleFile(Model):
-    """One pinned file of the sample."""
-
-    places: list[Place] = Field(min_length=1)
-    """Places in order of preference."""
-
-
 class Sample(Model):
     """The model, labels and image that a bundle proves itself with on the board."""
 
@@ -93,11 +86,11 @@ class Sample(Model):
     """The model's name, shown in reports."""
     licence: str = "Apache-2.0"
     """SPDX expression of the three files."""
-    model: SampleFile
+    model: DataFile
     """A fully quantized classification model (.tflite)."""
-    labels: SampleFile
+    labels: DataFile
     """One label a line."""
-    image: SampleFile
+    image: DataFile
     """A BMP image."""
     expected: int = Field(ge=0)
     """Index of the top-1 class of the image."""

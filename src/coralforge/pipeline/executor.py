@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from coralforge import store
 from coralforge.events import Sink, Step
 from coralforge.pipeline.survey import Survey, collect, target_name, with_image
-from coralforge.plan import ARTIFACTS, MODELS, SAMPLE, Action, Stage
+from coralforge.plan import ARTIFACTS, MODELS, Action, Stage
 from coralforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def _execute(run: Run, goal: Stage) -> tuple[Action, ...]:
 
 def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     from coralforge.bundle.model_files import fetch_models
-    from coralforge.bundle.sample import fetch_sample
     from coralforge.sources.fetch import fetch_all
     from coralforge.sources.trees import to_fetch
 
@@ -92,9 +91,6 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     if MODELS in names:
         with run.step("fetch the models"):
             fetch_models(settings, run.sink)
-    if SAMPLE in names:
-        with run.step("fetch the sample model"):
-            fetch_sample(settings, run.sink)
     return collect(settings, goal) if names else survey
 
 

@@ -25,7 +25,7 @@ MAKERS = {
     Stage.PROGRAMS: (("bundle.stripes", "templates", "pipeline.build"), (Stage.LIBRARIES, Stage.PREFIX)),
     Stage.MODEL: (("bundle.model_maker",), ()),
     Stage.BUNDLE: (
-        ("bundle.assemble", "bundle.pack", "elf.gate", "compile.simulator", "templates"),
+        ("bundle.assemble", "bundle.pack", "elf.gate", "templates"),
         (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.MODEL),
     ),
 }

@@ -141,19 +141,13 @@ def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path
 
 
 def _compile_for_hardware(settings: Settings, model: ModelEntry, plain: Model, place: Path, sink: Sink) -> Made:
-    from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu, preflight
-    from coralforge.compile.image import image_program, scratch
-    from coralforge.compile.machine import require_x86_64
+    from coralforge.compile.edgetpu import Wanted
+    from coralforge.compile.hardware import compile_for_hardware
     from coralforge.compile.options import CompilerOptions
-    from coralforge.compile.program import find_program
 
-    require_x86_64()
     runtime = settings.release.edgetpu_runtime
     wanted = Wanted((plain,), CompilerOptions(), runtime, allow_cpu=model.entry.min_mapped == 0)
-    preflight(wanted)  # before an image is made
-    work, log = scratch(settings.cache, model.name)
-    program = find_program(settings.compiler, lambda: image_program(settings, sink))
-    (compiled,) = compile_for_edgetpu(wanted, program, work, log, sink)
+    (compiled,) = compile_for_hardware(settings, wanted, model.name, sink)
     for note in compiled.notes:
         sink.emit(Note(f"model {model.name}: {note}", "warning"))
     place.write_bytes(compiled.parts[0].file.data)

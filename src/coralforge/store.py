@@ -18,6 +18,7 @@ from coralforge.errors import CoralforgeError, ExitCode, missing_error
 from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
+from coralforge.util import atomic
 
 RECORD = "artifact.json"
 
@@ -51,9 +52,7 @@ def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
     text = json.dumps(data, sort_keys=True, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        atomic.write(path, text.encode())
 
 
 def _reference(cache: Cache, target: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from coralforge.plan import Inputs, ModelFact, Stage
 from coralforge.settings import Cache, Settings
 from coralforge.sources.archive import Wanted
 from coralforge.sources.fetch import cached, fetch_all
-from coralforge.util import fingerprint
+from coralforge.util import atomic, fingerprint
 from coralforge.util.paths import typed
 
 PARTS = ("model", "compiled", "labels", "image")
@@ -214,7 +213,5 @@ def _digest(path: Path, cache: Cache) -> str:
     except OSError:
         digest = fingerprint.of_paths(path)
     memo.parent.mkdir(parents=True, exist_ok=True)
-    temporary = memo.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(digest, encoding="ascii")
-    temporary.replace(memo)
+    atomic.write(memo, digest.encode())
     return digest

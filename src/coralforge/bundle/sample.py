@@ -14,7 +14,7 @@ from pathlib import Path
 from coralforge.bundle import stripes
 from coralforge.config.models import BundledModel, DataFile, Target
 from coralforge.settings import Settings
-from coralforge.util import fingerprint
+from coralforge.util import atomic, fingerprint
 
 SAMPLE = "the sample"  # with a space, which no name in pipeline.yaml has
 GENERATED = "coralforge-stripes"
@@ -72,4 +72,4 @@ def remember_in_vain(settings: Settings, details: str) -> None:
     """From now on the generated sample is taken. Raises OSError."""
     path = tried_in_vain(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"details": details}), encoding="utf-8")
+    atomic.write(path, json.dumps({"details": details}).encode())

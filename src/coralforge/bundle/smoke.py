@@ -22,6 +22,7 @@ from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.sources.unpack import unpack
+from coralforge.util import atomic
 
 # The prefix that programs of the bundle run with in the board image.
 BOARD_RUN = {
@@ -293,9 +294,4 @@ def _data(
 
 def _write(path: Path, data: dict[str, JsonValue]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())

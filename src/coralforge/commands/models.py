@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coralforge.commands.options import Said
 from coralforge.compile.places import named, places_for, require_apart, require_folder
 from coralforge.errors import user_error
-from coralforge.tflite.model import read_model, write_file, write_files
+from coralforge.tflite.model import read_model, write_files
 from coralforge.util.paths import typed
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
     log = place.with_suffix(".log")
     plain = read_model(source)
     compiled = compile_for_simulator(plain)
-    write_file(place, compiled.data)
-    write_file(log, simulator_report.log_text(source, place, compiled).encode())
+    write_files({place: compiled.data, log: simulator_report.log_text(source, place, compiled).encode()})
     milliseconds = round((time.monotonic() - started) * 1000)
     print(simulator_report.report(source, plain.size, place, log, compiled, milliseconds), end="")
 

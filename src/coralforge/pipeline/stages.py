@@ -6,7 +6,6 @@ return, so what is in the store has passed them.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import File, render_bundle, render_consumer, write_files
+from coralforge.util.atomic import replacing
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -140,13 +140,11 @@ def publish(settings: Settings, artifact: Path) -> Path:
     archive = artifact / f"{settings.bundle_name}.tar.gz"
     published = settings.output / archive.name
     same = published.is_file() and file_digest(published) == digest.read_text(encoding="ascii").split()[0]
-    for source in () if same else (archive, digest):
-        temporary = settings.output / f".{source.name}.{os.getpid()}"
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(settings.output / source.name)
-        finally:
-            temporary.unlink(missing_ok=True)
+    if not same:
+        with replacing(published, settings.output / digest.name) as (packed, text):
+            shutil.copyfile(archive, packed)
+            shutil.copyfile(digest, text)
+            (settings.output / digest.name).unlink(missing_ok=True)  # as in pack
     return published
 
 

@@ -20,7 +20,7 @@ from coralforge.quantize.tidy import tidied
 from coralforge.quantize.worker import preprocess
 from coralforge.quantize.worker.functions import looks_like_function
 from coralforge.quantize.worker.request import Request
-from coralforge.tflite.model import parse_model, write_file
+from coralforge.tflite.model import parse_model, write_files
 from coralforge.util import fingerprint
 
 IOS = ("uint8", "int8")
@@ -87,8 +87,7 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         time.monotonic() - started,
         model.graph,
     )
-    write_file(options.output, data)
-    write_file(place, report.json())
+    write_files({options.output: data, place: report.json()})
     return report
 
 

@@ -50,9 +50,9 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     ),
     Stage.MODEL: (
         _engine(
+            "__init__.py",
             "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/sample.py",
-            "bundle/stripes.py",
-            "compile", "edgetpu", "inspect", "quantize", "tflite",
+            "bundle/stripes.py", "compile", "edgetpu", "inspect", "quantize", "tflite",
         ),
     ),
     Stage.BUNDLE: (

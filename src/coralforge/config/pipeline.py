@@ -41,7 +41,7 @@ class Release(Model):
     """TensorFlow Lite's version; the release's name."""
     tensorflow_commit: GitId
     """The commit that TFLite and libedgetpu are both built against and stamped with."""
-    edgetpu_runtime: int = Field(default=14, ge=10, le=99)
+    edgetpu_runtime: int = Field(ge=10, le=99)
     """The highest runtime version of compiled models that libedgetpu takes: kCurrent in its api/runtime_version.h."""
     sources: dict[Name, Source]
     """Everything that is compiled, by name."""

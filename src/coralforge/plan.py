@@ -66,6 +66,8 @@ class Facts:
     """Per artifact stage: the named digests that do not depend on sources or earlier stages."""
     present: frozenset[str]
     """Artifacts in the store, as ``stage-key``."""
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Of those, the ones that are not what was put there, and how they differ."""
     previous: Mapping[str, Inputs] = field(default_factory=dict)
     """By an action's label: the inputs of the last artifact of the same target, for the reasons."""
     image: str = ""
@@ -182,6 +184,8 @@ def _artifact(facts: Facts, stage: Stage, name: str, inputs: Inputs) -> Action:
 
 
 def _decide(facts: Facts, action: Action, inputs: Inputs) -> tuple[bool, str]:
+    if action.artifact in facts.damaged:
+        return True, f"damaged in the cache: {facts.damaged[action.artifact]}"
     if action.artifact in facts.present:
         return False, "up to date"
     before = facts.previous.get(action.label)

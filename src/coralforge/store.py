@@ -1,7 +1,8 @@
 """Artifacts, named by the key of what went in; one rename puts an artifact into place.
 
 What is not there under its name was not done: a killed run leaves only a folder in ``tmp``, which the
-next run removes. ``artifact.json`` in each artifact records the inputs.
+next run removes. ``artifact.json`` in each artifact records the inputs, and every file with its length and digest,
+so that a damaged artifact is found before it is used.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from coralforge.errors import CoralforgeError, ExitCode, missing_error
 from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
-from coralforge.util import atomic
+from coralforge.util import atomic, inventory
 
 RECORD = "artifact.json"
 
@@ -77,13 +78,40 @@ def staging(cache: Cache, name: str) -> Iterator[Path]:
 
 def commit(cache: Cache, action: Action, folder: Path) -> Path:
     """Move a finished folder into the store in one rename and return its place."""
-    record = {"stage": action.stage.value, "key": action.key, "inputs": dict(action.inputs)}
+    record = {
+        "stage": action.stage.value,
+        "key": action.key,
+        "inputs": dict(action.inputs),
+        "files": inventory.take(folder),
+    }
     (folder / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     place = location(cache, action)
     place.parent.mkdir(parents=True, exist_ok=True)
     remove_tree(place)
     folder.rename(place)
     return place
+
+
+def damage(cache: Cache, action: Action, thorough: bool) -> str:
+    """How an artifact differs from its record, as part of a sentence; empty when it is whole.
+
+    Args:
+        thorough: read every file; otherwise lengths and times are compared, and bytes only where a time has changed.
+    """
+    place = location(cache, action)
+    try:
+        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        key, files = record["key"], record["files"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return f"{RECORD} is missing or cannot be read"
+    if key != action.key or not isinstance(files, dict):
+        return f"{RECORD} belongs to another artifact"
+    return inventory.difference(place, files, thorough, without=RECORD)
+
+
+def discard(cache: Cache, action: Action) -> None:
+    """Remove an artifact."""
+    remove_tree(location(cache, action))
 
 
 def no_space(cache: Cache, details: str) -> CoralforgeError:

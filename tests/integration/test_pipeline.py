@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from coralforge import store
 from coralforge.bundle.manifest import read_manifest, verify
 from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.elf import check_tree, policy_for
+from coralforge.pipeline.survey import collect
+from coralforge.plan import Stage
 from coralforge.settings import Options, Project, resolve
 from coralforge.sources.trees import survey_sources, trees
 from tests.integration.conftest import Checkout
@@ -179,6 +183,37 @@ def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
     assert read_manifest(tmp_path / "out" / NAME).unpinned == ["fxdiv"]
     explained = project.invoke("build", *SIMULATED, "--dry-run", "--explain")
     assert "sources changed: fxdiv" in explained.stdout or "up to date" in explained.stdout
+
+
+def delete(file: Path) -> None:
+    file.unlink()
+
+
+def flip_a_byte(file: Path) -> None:
+    """Change one byte, and hide it from whoever looks at lengths and times."""
+    data, times = bytearray(file.read_bytes()), file.stat()
+    data[len(data) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(data)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("lib/libtensorflowlite_c.so", delete), ("lib/libtensorflowlite.so", flip_a_byte)]
+)
+def test_damaged_libraries_in_the_cache_never_reach_a_bundle(
+    bundle: Path, project: Checkout, name: str, damage: Callable[[Path], None]
+) -> None:
+    """Found by trying: both once ended with "bundle: done", and a tarball without or with the damaged file."""
+    settings = resolve(Project(project.root), Options(variants=("simulated",)))
+    actions = {action.stage: action for action in collect(settings, Stage.BUNDLE).plan(Stage.BUNDLE)}
+    damage(store.location(settings.cache, actions[Stage.LIBRARIES]) / name)
+    store.discard(settings.cache, actions[Stage.BUNDLE])
+    ran = project.invoke("bundle", *SIMULATED)
+    assert ran.status == 0, ran.stderr
+    assert f"warning: libraries is damaged in the cache and is made again: {name}" in ran.stderr
+    [made] = (project.root / "dist").glob("*.tar.gz")
+    assert made.read_bytes() == bundle.read_bytes()
 
 
 def test_ctrl_c_stops_cleanly_and_leaves_nothing(bundle: Path, project: Checkout, tmp_path: Path) -> None:

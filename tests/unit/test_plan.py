@@ -45,6 +45,14 @@ def test_nothing_runs_when_all_is_there() -> None:
     assert running(built(FRESH)) == {}
 
 
+def test_a_damaged_artifact_is_made_again_and_the_reason_names_the_file() -> None:
+    facts = built(FRESH)
+    [libraries] = [name for name in facts.present if name.startswith("libraries-")]
+    actions = running(replace(facts, damaged={libraries: "lib/a.so is missing"}))
+    assert actions["libraries:libraries"] == "damaged in the cache: lib/a.so is missing"
+    assert "bundle:bundle" not in actions  # it is whole, and the new libraries have the same key
+
+
 def test_a_changed_source_is_named_and_rebuilds_all_that_depends_on_it() -> None:
     facts = replace(built(FRESH), sources=(FLATBUFFERS, replace(LIBEDGETPU, digest="git-tree:" + "c" * 40)))
     actions = running(facts)

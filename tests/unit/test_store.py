@@ -30,6 +30,30 @@ def test_commit_moves_a_finished_folder_and_records_its_inputs(cache: Cache) -> 
     assert ACTION.artifact in store.present(cache)
 
 
+@pytest.fixture
+def stored(cache: Cache) -> Path:
+    """An artifact with one file."""
+    with store.staging(cache, "x") as folder:
+        (folder / "file").write_text("content")
+        return store.commit(cache, ACTION, folder)
+
+
+def test_a_whole_artifact_has_no_damage(cache: Cache, stored: Path) -> None:
+    assert store.damage(cache, ACTION, thorough=False) == ""
+    assert store.damage(cache, ACTION, thorough=True) == ""
+
+
+def test_a_damaged_artifact_is_known_by_the_file(cache: Cache, stored: Path) -> None:
+    (stored / "file").unlink()
+    assert store.damage(cache, ACTION, thorough=False) == "file is missing"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": "other", "files": {}}', None])
+def test_an_artifact_without_a_record_of_its_own_is_damaged(cache: Cache, stored: Path, content: str | None) -> None:
+    (stored / store.RECORD).unlink() if content is None else (stored / store.RECORD).write_text(content)
+    assert store.RECORD in store.damage(cache, ACTION, thorough=False)
+
+
 def test_a_failed_stage_leaves_nothing(cache: Cache) -> None:
     def fail() -> None:
         with store.staging(cache, "x") as folder:

@@ -5,7 +5,6 @@ Nothing in it depends on the time, the user, a path of the host or the id of an 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -18,6 +17,7 @@ from pydantic import Field, JsonValue, ValidationError
 from coralforge.config.base import Arch, GitId, Model, Sha256, Variant
 from coralforge.config.models import Target
 from coralforge.errors import user_error
+from coralforge.util.fingerprint import of_file
 
 NAME = "MANIFEST.json"
 MAX_BYTES = 8 << 20
@@ -147,15 +147,6 @@ class Manifest(Model):
     """Every file and link except this one."""
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file of any size, in hex. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def files_of(folder: Path) -> dict[str, File | Link]:
     """Every file and symbolic link below ``folder`` except MANIFEST.json, by relative path. Raises OSError."""
     return {name: _entry(folder / name) for name in _names(folder) if name != NAME}
@@ -237,4 +228,4 @@ def _entry(path: Path) -> File | Link:
         return Link(link=str(path.readlink()))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(f"{path} is neither a file nor a link")
-    return File(sha256=file_digest(path), size=status.st_size, mode="0755" if status.st_mode & 0o100 else "0644")
+    return File(sha256=of_file(path), size=status.st_size, mode="0755" if status.st_mode & 0o100 else "0644")

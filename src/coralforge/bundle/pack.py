@@ -8,9 +8,9 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
-from coralforge.bundle.manifest import file_digest
 from coralforge.errors import build_error, missing_error
 from coralforge.util.atomic import replacing
+from coralforge.util.fingerprint import of_file
 
 # 1980-01-01 00:00 UTC: the oldest time that every tool takes (zip begins there), and no statement about a build.
 MTIME = 315532800
@@ -32,7 +32,7 @@ def pack(folder: Path, archive: Path) -> str:
         with replacing(archive, digest_file) as (packed, text):
             with packed.open("wb") as stream:
                 _write(folder, stream)
-            digest = file_digest(packed)
+            digest = of_file(packed)
             text.write_text(f"{digest}  {archive.name}\n", encoding="utf-8")
             digest_file.unlink(missing_ok=True)  # a crash leaves an archive without a digest, never with another's
     except OSError as error:

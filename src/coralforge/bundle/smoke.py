@@ -16,13 +16,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from coralforge.bundle.manifest import NAME, Manifest, file_digest, read_manifest, verify
+from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
 from coralforge.config.base import Arch, Variant
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.sources.unpack import unpack
 from coralforge.util import atomic
+from coralforge.util.fingerprint import of_file
 
 # The prefix that programs of the bundle run with in the board image.
 BOARD_RUN = {
@@ -168,7 +169,7 @@ def _unpack(archive: Path, bundle: Path) -> None:
 
 def _check_digest(archive: Path) -> str:
     """The archive's SHA-256, held against the .sha256 file beside it, if there is one."""
-    digest = file_digest(archive)
+    digest = of_file(archive)
     beside = archive.with_name(archive.name + ".sha256")
     expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else [digest]
     if expected[:1] != [digest]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from coralforge.bundle import stripes
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs
-from coralforge.bundle.manifest import file_digest
 from coralforge.bundle.model_files import bundled_models, locate
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.events import Sink, Step
@@ -26,6 +25,7 @@ from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import File, render_bundle, render_consumer, write_files
 from coralforge.util.atomic import replacing
+from coralforge.util.fingerprint import of_file
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -93,6 +93,7 @@ def make_model(context: Context) -> Path:
 def make_bundle(context: Context) -> Path:
     """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz`` beside its digest."""
     from coralforge.bundle.pack import pack
+    from coralforge.bundle.promises import require_promised
     from coralforge.elf import gate
 
     settings = context.settings
@@ -100,6 +101,7 @@ def make_bundle(context: Context) -> Path:
     folder.mkdir()
     assemble(_bundle_inputs(context), folder)
     gate(folder, _policy(settings))
+    require_promised(folder)
     out = context.staging / "out"
     out.mkdir()
     pack(folder, out / f"{settings.bundle_name}.tar.gz")
@@ -139,7 +141,7 @@ def publish(settings: Settings, artifact: Path) -> Path:
     digest = artifact / f"{settings.bundle_name}.tar.gz.sha256"
     archive = artifact / f"{settings.bundle_name}.tar.gz"
     published = settings.output / archive.name
-    same = published.is_file() and file_digest(published) == digest.read_text(encoding="ascii").split()[0]
+    same = published.is_file() and of_file(published) == digest.read_text(encoding="ascii").split()[0]
     if not same:
         with replacing(published, settings.output / digest.name) as (packed, text):
             shutil.copyfile(archive, packed)

@@ -46,7 +46,20 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
         image=builder.key,
         models=survey_models(settings, again=goal is Stage.FETCH) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
     )
-    return Survey(facts)
+    return checked(settings, Survey(facts), goal, thorough=False)
+
+
+def checked(settings: Settings, survey: Survey, goal: Stage, thorough: bool) -> Survey:
+    """The same survey, now that the artifacts which ``goal`` is to be made from were compared with their records.
+
+    The bundle's own bytes are read either way: they are about to be handed out.
+    """
+    damaged = dict(survey.facts.damaged)
+    for action in survey.plan(goal):
+        if action.artifact in survey.facts.present and action.artifact not in damaged:
+            problem = store.damage(settings.cache, action, thorough or action.stage is Stage.BUNDLE)
+            damaged |= {action.artifact: problem} if problem else {}
+    return replace(survey, facts=replace(survey.facts, damaged=damaged))
 
 
 def with_image(survey: Survey, present: bool) -> Survey:

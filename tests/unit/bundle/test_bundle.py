@@ -16,7 +16,7 @@ import pytest
 from coralforge.bundle import pack as pack_module
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs
-from coralforge.bundle.manifest import file_digest, read_manifest, verify
+from coralforge.bundle.manifest import read_manifest, verify
 from coralforge.bundle.pack import pack
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.config.base import Arch, Variant
@@ -25,6 +25,7 @@ from coralforge.elf import gate, policy_for
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.sources.unpack import unpack
 from coralforge.templates import File
+from coralforge.util.fingerprint import of_file
 from tests.support.bundle_maker import make_inputs, make_model
 from tests.support.elf_maker import COMMIT, write
 
@@ -215,7 +216,7 @@ def test_an_archive_says_nothing_of_who_packed_it(inputs: BundleInputs, tmp_path
 def test_sha256sum_checks_the_archive(inputs: BundleInputs, tmp_path: Path) -> None:
     archive = tmp_path / "dist/b.tar.gz"
     digest = pack(assembled(inputs, tmp_path), archive)
-    assert digest == file_digest(archive)
+    assert digest == of_file(archive)
     done = subprocess.run(
         ["sha256sum", "-c", "b.tar.gz.sha256"], cwd=archive.parent, capture_output=True, check=False
     )
@@ -242,7 +243,7 @@ def test_an_interrupted_pack_leaves_what_was_there(
     with pytest.raises(interruption):
         pack(folder, archive)
     assert sorted(path.name for path in archive.parent.iterdir()) == ["b.tar.gz", "b.tar.gz.sha256"]
-    assert file_digest(archive) == digest
+    assert of_file(archive) == digest
 
 
 def test_no_space_is_an_error_with_a_remedy(

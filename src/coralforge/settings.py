@@ -77,6 +77,10 @@ class Cache:
     root: Path
 
     @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
@@ -93,8 +97,30 @@ class Cache:
         return self.root / "logs"
 
     @property
+    def last(self) -> Path:
+        """Small facts of earlier runs, which only save time or give reasons."""
+        return self.root / "last"
+
+    @property
     def tmp(self) -> Path:
+        """Folders of the run that holds the lock; the next one that gets it removes what is left."""
         return self.root / "tmp"
+
+    @property
+    def work(self) -> Path:
+        """Folders of what runs without the lock: the smoke test, and compiling one model."""
+        return self.root / "work"
+
+    @property
+    def remakeable(self) -> tuple[Path, ...]:
+        """All that can be made again without a network."""
+        older = self.root / "smoke"  # where versions before 0.2 had the folders of the smoke test
+        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, older)
+
+    @property
+    def lock(self) -> Path:
+        """The file that the one run that changes the cache holds."""
+        return self.root / "lock"
 
 
 @dataclass(frozen=True)
@@ -118,7 +144,7 @@ class Settings:
     @property
     def output(self) -> Path:
         """Where bundles and reports go."""
-        return self.project.root / self.pipeline.output
+        return (self.project.root / typed(self.pipeline.output)).absolute()
 
     @property
     def bundle_name(self) -> str:

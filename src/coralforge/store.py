@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coralforge.errors import CoralforgeError, ExitCode, missing_error
+from coralforge.errors import CoralforgeError, ExitCode, missing_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
-from coralforge.util import atomic, inventory
+from coralforge.util import atomic, cachedir, inventory
 
 RECORD = "artifact.json"
 
@@ -57,7 +57,7 @@ def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
 
 
 def _reference(cache: Cache, target: str) -> Path:
-    return cache.root / "last" / f"{target}.json"
+    return cache.last / f"{target}.json"
 
 
 @contextmanager
@@ -139,13 +139,14 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
     """Hold the cache's lock; waits, saying so, for at most ``timeout`` seconds.
 
     Raises:
-        CoralforgeError: reason ``busy`` (exit code 8), or ``cache-unwritable`` (exit code 3).
+        CoralforgeError: reason ``busy`` (exit code 8), ``cache-unwritable`` (3) or ``cache-folder`` (2).
     """
     from filelock import FileLock, Timeout
 
     try:
-        cache.tmp.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(cache.root / "lock", mode=0o644)
+        _claim(cache)
+        cache.tmp.mkdir(exist_ok=True)
+        lock = FileLock(cache.lock, mode=0o644)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -166,6 +167,19 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
         yield
     finally:
         lock.release()
+
+
+def _claim(cache: Cache) -> None:
+    """Refuse a folder with other things in it: a cache is emptied without a question."""
+    known = {path.name for path in (*cache.remakeable, cache.downloads, cache.lock)}
+    foreign = cachedir.claim(cache.root, known)
+    if foreign:
+        raise user_error(
+            f"{cache.root} cannot be the cache: it has other things in it",
+            reason="cache-folder",
+            details=", ".join(foreign[:5] + (["..."] if len(foreign) > 5 else [])),
+            remedy="choose a folder that is empty or new: 'cache' in pipeline.yaml, or CORALFORGE_CACHE",
+        )
 
 
 def remove_tree(path: Path) -> None:

@@ -83,7 +83,7 @@ def main() -> None:
         sys.exit("run this first, for sources and image: invoke build --arch aarch64 --variant simulated")
     sources = trees(settings, survey.facts.sources)
     image = images.builder(settings.project.docker, settings.platform)
-    scratch = settings.cache.root / "comparison"  # not in tmp, which the next run of invoke empties
+    scratch = settings.cache.work / "comparison"  # not in tmp, which the next run of invoke empties
     remove_tree(scratch)
     try:
         for part in ("bazel", "cmake"):

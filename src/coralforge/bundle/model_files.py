@@ -207,7 +207,7 @@ def _digest(path: Path, cache: Cache) -> str:
         seen.update(
             f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\n".encode(errors="surrogateescape")
         )
-    memo = cache.root / "last" / f"digest-{seen.hexdigest()[:32]}"
+    memo = cache.last / f"digest-{seen.hexdigest()[:32]}"
     try:
         return memo.read_text(encoding="ascii")
     except OSError:

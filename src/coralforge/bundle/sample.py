@@ -65,7 +65,7 @@ def tried_in_vain(settings: Settings) -> Path:
     files = {"model": sample.model, "labels": sample.labels, "image": sample.image}
     tried = {part: place.sha256 for part, file in files.items() for place in file.places[:1]}
     name = fingerprint.of_mapping({**tried, "mirrors": "\0".join(settings.mirrors)})[:16]
-    return settings.cache.root / "last" / f"no-sample-{name}.json"
+    return settings.cache.last / f"no-sample-{name}.json"
 
 
 def remember_in_vain(settings: Settings, details: str) -> None:

@@ -13,6 +13,7 @@ from coralforge.compile.result import Compiled
 from coralforge.events import Sink
 from coralforge.settings import Cache, Settings
 from coralforge.store import unwritable
+from coralforge.util.logs import new_log
 
 
 def compile_for_hardware(settings: Settings, wanted: Wanted, name: str, sink: Sink) -> tuple[Compiled, ...]:
@@ -34,8 +35,7 @@ def compile_for_hardware(settings: Settings, wanted: Wanted, name: str, sink: Si
 def _room(cache: Cache, name: str) -> tuple[Path, Path]:
     """The folder for scratch and the log of compiling the model ``name``."""
     try:
-        for folder in (cache.tmp, cache.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        cache.work.mkdir(parents=True, exist_ok=True)
+        return cache.work, new_log(cache.logs, f"compile-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[:80]}")
     except OSError as error:
         raise unwritable(cache, error) from error
-    return cache.tmp, cache.logs / f"compile-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[:80]}.log"

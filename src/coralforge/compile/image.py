@@ -26,5 +26,5 @@ def image_program(settings: Settings, sink: Sink, environ: Mapping[str, str] = o
     image = images.edgetpu_compiler(settings.project.docker, {"ARCHIVE": archive} if archive else {})
     if not images.exists(runner.client, image):
         sink.emit(Step("edgetpu-compiler image"))
-        images.ensure(runner.client, image, settings.project.docker, settings.cache.tmp, sink)
+        images.ensure(runner.client, image, settings.project.docker, settings.cache.work, sink)
     return ContainerProgram(runner, image.tag)

@@ -134,7 +134,7 @@ class Pipeline(Model):
     output: str = "dist"
     """Folder for bundles and reports, relative to pipeline.yaml."""
     cache: str | None = None
-    """Folder for downloads, sources and artifacts (default: CORALFORGE_CACHE, or ~/.cache/coralforge)."""
+    """Folder of the cache, empty or new (default: CORALFORGE_CACHE, or ~/.cache/coralforge)."""
     mirrors: list[str] = Field(default_factory=list)
     """Folders or http(s) addresses that are asked first; --mirror and CORALFORGE_MIRROR come before them."""
     limits: Limits = Limits()

@@ -18,6 +18,7 @@ from coralforge.settings import Settings
 from coralforge.sources.archive import Tree
 from coralforge.store import no_space
 from coralforge.util import fingerprint
+from coralforge.util.logs import new_log
 
 PROGRESS = re.compile(r"^\[([\d,]+) / ([\d,]+)\]")
 TAIL = 25
@@ -64,10 +65,8 @@ def run_container(environment: BuildEnvironment, spec: ContainerSpec, key: str) 
     Raises:
         CoralforgeError: ``build-failed``, ``build-memory`` (exit code 5), ``no-space`` (exit code 3).
     """
-    logs = environment.settings.cache.logs
-    logs.mkdir(parents=True, exist_ok=True)
-    log = Log(spec.name, logs / f"{spec.name}-{key[:16]}.log", environment.sink)
-    log.path.write_text("", encoding="utf-8")
+    place = new_log(environment.settings.cache.logs, f"{spec.name}-{key[:16]}")
+    log = Log(spec.name, place, environment.sink)
     finished = environment.runner.run(spec, log)
     if finished.status != 0:
         raise _failure(environment.settings, spec, finished, log)

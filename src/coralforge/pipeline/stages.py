@@ -160,7 +160,6 @@ def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink) ->
     board = images.board(settings.project.docker, settings.platform, settings.arch)
     if not images.exists(runner.client, board):
         sink.emit(Step("board image"))
-        images.ensure(runner.client, board, settings.project.docker, settings.cache.tmp, sink)
-    settings.cache.root.mkdir(parents=True, exist_ok=True)
-    result = run_smoke(archive, runner, board.tag, settings.cache.root / "smoke", report, sink)
+        images.ensure(runner.client, board, settings.project.docker, settings.cache.work, sink)
+    result = run_smoke(archive, runner, board.tag, settings.cache.work, report, sink)
     return f"{result.summary()}\nreport: {report}"

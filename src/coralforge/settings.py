@@ -9,7 +9,8 @@ from pathlib import Path
 
 from coralforge.config.base import Arch, Variant
 from coralforge.config.load import load_pipeline, load_release, unknown
-from coralforge.config.pipeline import Pipeline, Platform, Release
+from coralforge.config.pipeline import Pipeline, Platform
+from coralforge.config.release import Release
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
 
@@ -159,7 +160,7 @@ def with_test_sources(settings: Settings) -> Settings:
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settle what is to be done.
+    """Decide what is to be done, from what was said.
 
     Raises:
         CoralforgeError: exit code 2 with reason ``arch-unknown``, ``release-unknown``, ``variant-unknown``,

@@ -24,7 +24,7 @@ from coralforge.pipeline.build import (
 from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage
 from coralforge.settings import Cache, Options, Project, resolve
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 from coralforge.sources.trees import trees
 from coralforge.store import remove_tree
 

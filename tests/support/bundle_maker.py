@@ -9,8 +9,9 @@ from coralforge.bundle.manifest import ModelUsed
 from coralforge.bundle.model_maker import RECORD
 from coralforge.config.base import Arch, Place, Variant
 from coralforge.config.models import Target
-from coralforge.config.pipeline import Platform, Source
-from coralforge.sources.archive import Tree
+from coralforge.config.pipeline import Platform
+from coralforge.config.release import Source
+from coralforge.sources.records import Tree
 from coralforge.templates import File
 from tests.support.elf_maker import COMMIT, STAMP, Spec, archive, elf, library, program, write
 

@@ -12,7 +12,7 @@ from coralforge.bundle.manifest import ModelUsed, write_manifest
 from coralforge.bundle.model_maker import RECORD
 from coralforge.bundle.prefix import library_part
 from coralforge.errors import source_error
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 
 
 def assemble(inputs: BundleInputs, destination: Path) -> None:

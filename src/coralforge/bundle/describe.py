@@ -12,11 +12,11 @@ from pydantic import JsonValue
 
 from coralforge import __version__
 from coralforge.bundle.files import incomplete
-from coralforge.bundle.manifest import Manifest, ModelUsed, Part, SampleUsed, files_of
+from coralforge.bundle.manifest import Manifest, ModelUsed, SampleUsed, SourceUsed, files_of
 from coralforge.config.base import Arch, Variant
 from coralforge.config.models import Target
 from coralforge.config.pipeline import Platform
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 from coralforge.templates import Files
 
 _NO_HARDWARE = "No program of this bundle was run on a real Edge TPU by the pipeline that made it."
@@ -69,7 +69,7 @@ def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], d
         simulated=not inputs.variants[0].real,
         floors={"GLIBC": platform.glibc, "GLIBCXX": platform.glibcxx, "CXXABI": platform.cxxabi},
         toolchain=_toolchain(inputs.sdk / "toolchain.json"),
-        sources=[_part(tree) for tree in trees],
+        sources=[_source_used(tree) for tree in trees],
         unpinned=[tree.name for tree in trees if not tree.pinned],
         prebuilt=[tree.name for tree in trees if tree.prebuilt],
         not_verified=[*_not_verified(inputs), *_not_verified_of(models, inputs.variants[0])],
@@ -84,9 +84,9 @@ def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], d
     )
 
 
-def _part(tree: Tree) -> Part:
+def _source_used(tree: Tree) -> SourceUsed:
     source = tree.source
-    return Part(
+    return SourceUsed(
         name=tree.name,
         version=source.version,
         commit=source.commit,

@@ -23,7 +23,7 @@ NAME = "MANIFEST.json"
 MAX_BYTES = 8 << 20
 
 
-class Part(Model):
+class SourceUsed(Model):
     """One source that went into the bundle."""
 
     name: str
@@ -131,7 +131,7 @@ class Manifest(Model):
     """Newest symbol version that any file may need, by prefix; GLIBC is the board's oldest glibc."""
     toolchain: dict[str, JsonValue]
     """Compiler, linker, Bazel and sysroots, as the builder image says."""
-    sources: list[Part]
+    sources: list[SourceUsed]
     """Everything that was compiled or taken, by name."""
     unpinned: list[str]
     """Names of sources that are not what the release pins."""

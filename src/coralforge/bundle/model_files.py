@@ -14,13 +14,13 @@ from pathlib import Path
 
 from coralforge.bundle.sample import ModelEntry, generated_sample, pinned_sample, remember_in_vain, tried_in_vain
 from coralforge.config.models import BundledModel, DataFile, Quantize, Target
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.events import Note, Sink
 from coralforge.plan import Inputs, ModelFact, Stage
 from coralforge.settings import Cache, Settings
-from coralforge.sources.archive import Wanted
 from coralforge.sources.fetch import cached, fetch_all
+from coralforge.sources.records import Wanted
 from coralforge.util import atomic, fingerprint
 from coralforge.util.paths import typed
 

@@ -141,12 +141,12 @@ def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path
 
 
 def _compile_for_hardware(settings: Settings, model: ModelEntry, plain: Model, place: Path, sink: Sink) -> Made:
-    from coralforge.compile.edgetpu import Wanted
+    from coralforge.compile.edgetpu import Compilation
     from coralforge.compile.hardware import compile_for_hardware
     from coralforge.compile.options import CompilerOptions
 
     runtime = settings.release.edgetpu_runtime
-    wanted = Wanted((plain,), CompilerOptions(), runtime, allow_cpu=model.entry.min_mapped == 0)
+    wanted = Compilation((plain,), CompilerOptions(), runtime, allow_cpu=model.entry.min_mapped == 0)
     (compiled,) = compile_for_hardware(settings, wanted, model.name, sink)
     for note in compiled.notes:
         sink.emit(Note(f"model {model.name}: {note}", "warning"))

@@ -135,7 +135,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
 def _compile_for_hardware(request: CompileRequest) -> None:
     from coralforge.commands.pipeline import load_settings
     from coralforge.compile import show
-    from coralforge.compile.edgetpu import Wanted
+    from coralforge.compile.edgetpu import Compilation
     from coralforge.compile.hardware import compile_for_hardware
     from coralforge.console import make_sink
     from coralforge.settings import Options
@@ -146,7 +146,7 @@ def _compile_for_hardware(request: CompileRequest) -> None:
     models = tuple(read_model(source) for source in sources)
     places = places_for(sources, options.segments, request.output, request.out_dir)
     runtime = settings.release.edgetpu_runtime
-    wanted = Wanted(models, options, runtime, not request.no_preflight, request.allow_cpu)
+    wanted = Compilation(models, options, runtime, not request.no_preflight, request.allow_cpu)
     with make_sink() as sink:
         results = compile_for_hardware(settings, wanted, sources[0].stem, sink)
     files: dict[Path, bytes] = {}

@@ -1,4 +1,4 @@
-"""What each Invoke task does: settle the options, call the engine, print what came out."""
+"""What each Invoke task does: resolve the options, call the engine, print what came out."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu, preflight
+from coralforge.compile.edgetpu import Compilation, compile_for_edgetpu, preflight
 from coralforge.compile.image import image_program
 from coralforge.compile.machine import require_x86_64
 from coralforge.compile.program import find_program
@@ -16,7 +16,7 @@ from coralforge.store import unwritable
 from coralforge.util.logs import new_log
 
 
-def compile_for_hardware(settings: Settings, wanted: Wanted, name: str, sink: Sink) -> tuple[Compiled, ...]:
+def compile_for_hardware(settings: Settings, wanted: Compilation, name: str, sink: Sink) -> tuple[Compiled, ...]:
     """Compile models together, with the compiler that ``settings`` name or the one that is found.
 
     Scratch and a log called after ``name`` go into the cache. Models are checked before an image is made.

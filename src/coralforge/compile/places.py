@@ -1,4 +1,4 @@
-"""Where compiled models, their logs and the JSON go; settled before the compiler runs for minutes."""
+"""Where compiled models, their logs and the JSON go; decided before the compiler runs for minutes."""
 
 from __future__ import annotations
 

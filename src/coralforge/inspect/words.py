@@ -132,7 +132,7 @@ def some(listed: Sequence[str], most: int = 5) -> Sequence[str]:
 
 
 def gain(wins: int) -> str:
-    """How many operations an advice would bring onto the Edge TPU."""
+    """How many operations an advice would put onto the Edge TPU."""
     return counted(wins) if wins else "none by itself"
 
 

@@ -15,7 +15,7 @@ from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, build_error
 from coralforge.events import Note, Output, Progress, Sink
 from coralforge.settings import Settings
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 from coralforge.store import no_space
 from coralforge.util import fingerprint
 from coralforge.util.logs import new_log

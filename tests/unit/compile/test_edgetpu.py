@@ -12,7 +12,7 @@ import pytest
 
 from coralforge.commands.models import CompileRequest, compile_model
 from coralforge.compile import show
-from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu
+from coralforge.compile.edgetpu import Compilation, compile_for_edgetpu
 from coralforge.compile.hardware import compile_for_hardware
 from coralforge.compile.local import Ended, Stop
 from coralforge.compile.options import CompilerOptions
@@ -95,7 +95,7 @@ def compile_with(
 ) -> tuple[Compiled, ...]:
     scratch = work / "scratch"
     scratch.mkdir()
-    what = Wanted(models, wanted.pop("options", CompilerOptions()), 14)
+    what = Compilation(models, wanted.pop("options", CompilerOptions()), 14)
     try:
         return compile_for_edgetpu(replace(what, **wanted), program, scratch, work / "log", sink or Recorder())
     finally:
@@ -443,7 +443,7 @@ def test_a_machine_of_another_kind_is_refused_before_anything_else(monkeypatch: 
 
 def test_a_model_is_refused_before_a_compiler_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_with(tmp_path, "{}")
-    wanted = Wanted((stored(tmp_path / "float.tflite", floating()),), CompilerOptions(), 14)
+    wanted = Compilation((stored(tmp_path / "float.tflite", floating()),), CompilerOptions(), 14)
     monkeypatch.setattr("coralforge.compile.machine._emulated", lambda folder: True)
     monkeypatch.setattr("coralforge.compile.hardware.find_program", lambda *_: pytest.fail("it was looked for"))
     with pytest.raises(CoralforgeError) as caught:

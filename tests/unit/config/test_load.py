@@ -11,7 +11,8 @@ import yaml
 from coralforge.config.base import Place, Variant
 from coralforge.config.json_schema import SCHEMAS, render_schemas
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.pipeline import Pipeline, Release
+from coralforge.config.pipeline import Pipeline
+from coralforge.config.release import Release
 from coralforge.errors import CoralforgeError, ExitCode
 from tests.conftest import ROOT
 from tests.unit.config.test_document import NoAliases

@@ -10,7 +10,7 @@ import pytest
 
 from coralforge.config.base import Arch, Place, Variant
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.pipeline import Release
+from coralforge.config.release import Release
 from coralforge.sources.places import file_name
 from tests.conftest import ROOT
 

@@ -34,7 +34,7 @@ class Samples:
     load: Callable[[int], Feed]
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Where samples come from, looked at as far as that goes without the model."""
 
     @property

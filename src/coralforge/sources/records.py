@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge.config.base import Arch, Place
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What will run, and why. Pure: from frozen facts to frozen actions, so --dry-run and --explain are free.
+"""The plan: which actions run, and why. Pure, from facts to frozen actions, so --dry-run and --explain are free.
 
 The stages, in the order data flows::
 
@@ -38,7 +38,7 @@ ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE)
 
 @dataclass(frozen=True)
 class SourceFact:
-    """What is known of one source: its identity once it is on this machine, and whether it is unpacked."""
+    """Facts about one source: its identity once it is on this machine, and whether it is unpacked."""
 
     name: str
     digest: str | None
@@ -48,7 +48,7 @@ class SourceFact:
 
 @dataclass(frozen=True)
 class ModelFact:
-    """What is known of one model. ``inputs`` are the named digests of all that it is made from."""
+    """Facts about one model. ``inputs`` are the named digests of all that it is made from."""
 
     name: str
     inputs: Inputs | None
@@ -91,7 +91,7 @@ class Action:
 
     @property
     def label(self) -> str:
-        """What users and records call it: the stage, and the name where a stage has several."""
+        """The action's name for users and records: the stage, and the name where a stage has several."""
         return self.stage.value if self.name == self.stage.value else f"{self.stage.value} {self.name}"
 
     @property

@@ -17,7 +17,7 @@ from coralforge.util.paths import resolved, typed
 
 @dataclass(frozen=True)
 class Options:
-    """What a user said on the command line; None or empty means "not said"."""
+    """The options that a user gave on the command line; None or empty means "not given"."""
 
     arch: str | None = None
     release: str | None = None

@@ -19,7 +19,7 @@ SMOKE = b"#!/bin/sh\nexit 0\n"
 
 
 def make_sdk(root: Path, variants: tuple[Variant, ...]) -> Path:
-    """What scripts/build-sdk leaves, as far as a bundle takes from it; files have Bazel's modes."""
+    """The output of scripts/build-sdk, as far as a bundle takes from it; files have Bazel's modes."""
     write(root / "lib/libtensorflowlite.so", library("libtensorflowlite.so", payload=STAMP))
     write(root / "lib/libtensorflowlite_c.so", library("libtensorflowlite_c.so", payload=STAMP))
     write(root / "lib/libusb-1.0.so.0", library("libusb-1.0.so.0"))
@@ -52,7 +52,7 @@ def make_tree(root: Path, name: str, prebuilt: bool = False, pinned: bool = True
 
 
 def make_model(root: Path, name: str) -> Path:
-    """What ``model_maker.make`` leaves of a model for the simulator, as far as a bundle looks at it."""
+    """The output of ``model_maker.make`` for the simulator, as far as a bundle uses it."""
     for file in ("model.tflite", "model_edgetpu-sim.tflite", "labels.txt", "image.bmp", "expected.json"):
         write(root / file, f"{file} of {name}\n".encode())
     used = ModelUsed(

@@ -1,4 +1,4 @@
-"""What goes into a bundle, and what its manifest says of it."""
+"""The inputs of a bundle, and the manifest that describes them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def bundled_models(settings: Settings) -> tuple[ModelEntry, ...]:
 
 
 def survey_models(settings: Settings, again: bool = False) -> tuple[ModelFact, ...]:
-    """What is known of each model, looked up on disk only. Raises as :func:`bundled_models`.
+    """The facts about each model, from the disk only. Raises as :func:`bundled_models`.
 
     Args:
         again: whether a pinned sample that was tried in vain counts as not fetched yet.

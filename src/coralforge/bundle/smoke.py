@@ -51,11 +51,11 @@ class StepResult(BaseModel):
     detail: str = ""
     """Why it failed."""
     output: str = ""
-    """What its program printed."""
+    """The output of its program."""
 
 
 class BoardReport(BaseModel):
-    """What smoke.sh wrote; it may say more than these."""
+    """The report that smoke.sh wrote; it may say more than these."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -68,11 +68,11 @@ class BoardReport(BaseModel):
     steps: list[StepResult] = Field(min_length=1, max_length=1000)
     """In the order they ran."""
     not_run: list[str] = Field(default_factory=list, max_length=1000)
-    """What could not be tried there, and why, in sentences."""
+    """Sentences on steps that could not be tried there, and why."""
 
 
 class Board(BaseModel):
-    """What the board image says of itself (board.json)."""
+    """The board image's description of itself (board.json)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -1,4 +1,4 @@
-"""What the Invoke tasks about models do."""
+"""The Invoke tasks about models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _HARDWARE_ONLY = (
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What a user said to ``invoke compile``: numbers as they were typed, None or False for what was not said."""
+    """The options of ``invoke compile``: numbers as they were typed, None or False for what was not given."""
 
     models: tuple[str, ...]
     target: str = EDGETPU

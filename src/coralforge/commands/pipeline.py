@@ -1,4 +1,4 @@
-"""What each Invoke task does: resolve the options, call the engine, print what came out."""
+"""The Invoke tasks of the pipeline: resolve the options, call the engine, print what came out."""
 
 from __future__ import annotations
 

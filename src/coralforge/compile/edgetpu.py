@@ -32,7 +32,7 @@ _STEM = 100  # characters of a model's name that the compiler gets to see
 
 @dataclass(frozen=True)
 class Compilation:
-    """What is to be compiled, and how. ``runtime`` is the release's ``edgetpu_runtime``."""
+    """The models to compile, and how. ``runtime`` is the release's ``edgetpu_runtime``."""
 
     models: tuple[Model, ...]
     """Several are compiled together, so that their parameters share the chip's memory."""
@@ -170,7 +170,7 @@ def _stems(models: Sequence[Model]) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _room(work: Path) -> Iterator[None]:
-    """What goes wrong with the files around a run is not the compiler's fault, nor the model's."""
+    """Turns errors of the files around a run, neither the compiler's fault nor the model's, into one of ours."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What came out of a compilation: the checks of all files of a model, and what to say of it."""
+"""The result of a compilation: the checks of all files of a model, and what to say of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CompiledPart:
     name: str
     file: CompiledFile = field(repr=False)
     report: CompiledReport
-    """What the compiler says of it."""
+    """The compiler's statements on it."""
     log: str = field(repr=False)
     """The text of its .log."""
 
@@ -46,7 +46,7 @@ class Compiled:
     options: CompilerOptions
     """With which it was compiled, which after a retry are not those that were asked for."""
     notes: tuple[str, ...]
-    """What a user should know: retries, contradictions, statuses that are not known."""
+    """Sentences for the user: retries, contradictions, statuses that are not known."""
     seconds: float
 
     @property

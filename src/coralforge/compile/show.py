@@ -1,4 +1,4 @@
-"""What a compilation tells its user, as text and as JSON."""
+"""The report on a compilation, as text and as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a compile says: in the form of Google's compiler, so that what reads that reads this; and SIMULATED."""
+"""The report on a compilation, in the form of Google's compiler, so that the same programs read it; SIMULATED."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user edits (pydantic 2): pipeline.yaml, but for its models."""
+"""The file that users edit (pydantic 2): pipeline.yaml, but for its models."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Sample(Model):
 
 
 class Limits(Model):
-    """What one build container may use."""
+    """Limits of one build container."""
 
     cpus: int | None = Field(default=None, gt=0)
     """Processors; all of the machine's when not given."""
@@ -61,7 +61,7 @@ class Remote(Model):
 
 
 class Pipeline(Model):
-    """What a user edits: pipeline.yaml."""
+    """The file that users edit: pipeline.yaml."""
 
     format: Literal[1]
     """Version of this file's format."""
@@ -72,7 +72,7 @@ class Pipeline(Model):
     variants: list[Annotated[Variant, Field(strict=False)]] = Field(min_length=1)
     """Variants of libedgetpu to build; the first one is the bundle's default."""
     sample: Sample
-    """What the bundle's smoke test runs."""
+    """The model that the bundle's smoke test runs."""
     models: dict[Name, BundledModel] = Field(default_factory=dict)
     """Models of yours that go into the bundle, by name."""
     output: str = "dist"
@@ -82,7 +82,7 @@ class Pipeline(Model):
     mirrors: list[str] = Field(default_factory=list)
     """Folders or http(s) addresses that are asked first; --mirror and CORALFORGE_MIRROR come before them."""
     limits: Limits = Limits()
-    """What a build container may use."""
+    """Limits of a build container."""
     remote: Remote = Remote()
     """Remote cache and execution."""
 

@@ -1,4 +1,4 @@
-"""What a release pins (pydantic 2): releases/VERSION.yaml, one matched set of sources."""
+"""The pins of a release (pydantic 2): releases/VERSION.yaml, one matched set of sources."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Release(Model):
     sources: dict[Name, Source]
     """Everything that is compiled, by name."""
     test_sources: dict[Name, Source] = Field(default_factory=dict)
-    """What only this project's own C++ tests are compiled from, by name; never part of a bundle."""
+    """Sources of this project's own C++ tests alone, by name; never part of a bundle."""
 
     @model_validator(mode="after")
     def _apart(self) -> Release:

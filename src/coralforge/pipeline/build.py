@@ -134,7 +134,7 @@ def build_simulator_tests(environment: BuildEnvironment, trees: dict[str, Tree],
 
 @dataclass(frozen=True)
 class BazelJob:
-    """What Bazel is to build: the script that says it, the sources, and a copy of the simulator's folder."""
+    """A build by Bazel: the script that names its targets, the sources, and a copy of the simulator's folder."""
 
     name: str
     script: str

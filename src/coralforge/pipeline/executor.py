@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to: the final plan, where artifacts are, and what took how long (wall seconds)."""
+    """The result of a run: the final plan, where artifacts are, and what took how long (wall seconds)."""
 
     actions: tuple[Action, ...]
     places: dict[Stage, Path]

@@ -68,7 +68,7 @@ def with_image(survey: Survey, present: bool) -> Survey:
 
 
 def _inputs(settings: Settings, builder: images.Image) -> dict[Stage, Inputs]:
-    """What each stage's key is made of, beside sources, models and the key of the stage before."""
+    """The inputs of each stage's key, beside sources, models and the key of the stage before."""
     release, platform = settings.release, settings.platform
     floors = {"glibc": platform.glibc, "glibcxx": platform.glibcxx, "cxxabi": platform.cxxabi}
     values: dict[Stage, Inputs] = {

@@ -30,7 +30,7 @@ TIMEOUT = 7200.0  # seconds
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """What is to be quantized, and how. One of ``samples`` and ``random`` is given."""
+    """The model to quantize, and how. One of ``samples`` and ``random`` is given."""
 
     model: Path
     output: Path
@@ -52,7 +52,7 @@ class QuantizeOptions:
     memory: int = 0
     """MiB that the worker may take; 0 for three quarters of the machine's."""
     folder: Path = field(default_factory=Path.cwd)
-    """What relative paths in ``samples`` are relative to, and where a sample function's module is looked for."""
+    """The folder that paths in ``samples`` are relative to, and where a sample function's module is looked for."""
 
 
 def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:

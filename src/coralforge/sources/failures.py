@@ -1,4 +1,4 @@
-"""What went wrong with which source, as one error for the user."""
+"""Failures of sources, as one error for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rest of the engine knows of a source once it is on this machine."""
+"""The records of a source on its way: wanted, one address to try, fetched, an unpacked tree."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Policy:
 
 @dataclass
 class Hosts:
-    """What one run learned about hosts, shared by its threads, so that nobody asks a dead one again."""
+    """Hosts that are dead or weak in this run, shared by its threads, so that nobody asks a dead one again."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _dead: dict[str, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What the downloads of one run share. ``warn`` gets a sentence for the user."""
+    """The state that the downloads of one run share. ``warn`` gets a sentence for the user."""
 
     policy: Policy
     hosts: Hosts
@@ -89,7 +89,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Transferred:
-    """What lies in the part file now, and whether it was put together from more than one answer."""
+    """The content of the partial file, and whether it was put together from more than one answer."""
 
     sha256: str
     size: int

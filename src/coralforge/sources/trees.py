@@ -37,7 +37,7 @@ def to_fetch(settings: Settings) -> tuple[Wanted, ...]:
 
 
 def survey_sources(settings: Settings) -> tuple[SourceFact, ...]:
-    """What is known of each source, looked up on disk only."""
+    """The facts about each source, from the disk only."""
     facts = []
     for wanted in wanted_sources(settings):
         digest: str | None

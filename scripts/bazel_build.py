@@ -52,6 +52,7 @@ def build_options(request: dict[str, Any]) -> list[str]:
     toolchain = json.loads(TOOLCHAIN.read_text())
     known = {
         "sources": request["sources"],
+        "release": request["release"],
         "tensorflow_commit": request["tensorflow_commit"],
         "toolchain": {name: toolchain[name] for name in ("digest", "clang")},
     }

@@ -170,7 +170,7 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
 
 
 def _claim(cache: Cache) -> None:
-    """Refuse a folder with other things in it: a cache is emptied without a question."""
+    """Refuse a folder with other things in it: a cache is emptied without asking."""
     known = {path.name for path in (*cache.remakeable, cache.downloads, cache.lock)}
     foreign = cachedir.claim(cache.root, known)
     if foreign:

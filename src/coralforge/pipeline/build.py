@@ -196,6 +196,7 @@ def _request(settings: Settings, job: BazelJob, staging: Path) -> Path:
     sources["simulator"] = {"digest": fingerprint.of_paths(job.simulator), "prebuilt": False}
     request = {
         "arch": settings.arch.value,
+        "release": settings.release.release,
         "tensorflow_commit": settings.release.tensorflow_commit,
         "variants": [variant.value for variant in settings.variants],
         "jobs": settings.pipeline.limits.cpus or os.cpu_count() or 1,

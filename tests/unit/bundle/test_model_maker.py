@@ -79,7 +79,7 @@ def used(out: Path) -> ModelUsed:
     return ModelUsed.model_validate_json((out / RECORD).read_bytes())
 
 
-def test_a_model_for_the_simulator_comes_with_its_question_and_a_record(project: Path) -> None:
+def test_a_model_for_the_simulator_comes_with_its_check_and_a_record(project: Path) -> None:
     out = made(project, CLASSIFIER)
     assert {path.name for path in out.iterdir()} == {
         "model.tflite",

@@ -32,6 +32,12 @@ def test_every_release_file_loads_under_its_own_name() -> None:
         assert load_release(ROOT / "releases", path.stem).release == path.stem
 
 
+def test_every_release_has_its_bazel_overlay_of_tensorflow() -> None:
+    for path in (ROOT / "releases").glob("*.yaml"):
+        series = load_release(ROOT / "releases", path.stem).release.rpartition(".")[0]
+        assert (ROOT / "toolchains/bazel/overlays" / f"tensorflow-{series}" / "tensorflow/lite/BUILD.bazel").is_file()
+
+
 def test_all_sources_are_there(release: Release) -> None:
     assert sorted(release.sources) == sorted(NAMES)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _options(said: Said) -> Options:
-    """What was said of the shared options; a verb need not have all of them."""
+    """The shared options that were given; a verb need not have all of them."""
     from coralforge.settings import Options
 
     return Options(

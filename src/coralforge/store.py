@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coralforge.errors import CoralforgeError, ExitCode, missing_error
+from coralforge.errors import CoralforgeError, ExitCode, missing_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
-from coralforge.util import inventory
+from coralforge.util import atomic, cachedir, inventory
 
 RECORD = "artifact.json"
 
@@ -53,13 +53,11 @@ def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
     text = json.dumps(data, sort_keys=True, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        atomic.write(path, text.encode())
 
 
 def _reference(cache: Cache, target: str) -> Path:
-    return cache.root / "last" / f"{target}.json"
+    return cache.last / f"{target}.json"
 
 
 @contextmanager
@@ -141,13 +139,14 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
     """Hold the cache's lock; waits, saying so, for at most ``timeout`` seconds.
 
     Raises:
-        CoralforgeError: reason ``busy`` (exit code 8), or ``cache-unwritable`` (exit code 3).
+        CoralforgeError: reason ``busy`` (exit code 8), ``cache-unwritable`` (3) or ``cache-folder`` (2).
     """
     from filelock import FileLock, Timeout
 
     try:
-        cache.tmp.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(cache.root / "lock", mode=0o644)
+        _claim(cache)
+        cache.tmp.mkdir(exist_ok=True)
+        lock = FileLock(cache.lock, mode=0o644)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -168,6 +167,19 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
         yield
     finally:
         lock.release()
+
+
+def _claim(cache: Cache) -> None:
+    """Refuse a folder with other things in it: a cache is emptied without asking."""
+    known = {path.name for path in (*cache.remakeable, cache.downloads, cache.lock)}
+    foreign = cachedir.claim(cache.root, known)
+    if foreign:
+        raise user_error(
+            f"{cache.root} cannot be the cache: it has other things in it",
+            reason="cache-folder",
+            details=", ".join(foreign[:5] + (["..."] if len(foreign) > 5 else [])),
+            remedy="choose a folder that is empty or new: 'cache' in pipeline.yaml, or CORALFORGE_CACHE",
+        )
 
 
 def remove_tree(path: Path) -> None:

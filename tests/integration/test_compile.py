@@ -23,7 +23,7 @@ import requests
 
 from coralforge.compile.simulator import compile_for_simulator
 from coralforge.config.load import load_release
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 from coralforge.tflite import schema
 from coralforge.tflite.model import read_model
 from tests.conftest import ROOT

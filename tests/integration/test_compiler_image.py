@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.compile.container import ContainerProgram
-from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu
+from coralforge.compile.edgetpu import Compilation, compile_for_edgetpu
 from coralforge.compile.image import ARCHIVE
 from coralforge.compile.local import Stop
 from coralforge.compile.options import CompilerOptions
@@ -163,7 +163,7 @@ def program(
 
 
 def test_the_compiler_of_the_image_compiles(program: ContainerProgram, testdata: Path, tmp_path: Path) -> None:
-    wanted = Wanted((read_model(testdata / f"{LSTM}.tflite"),), CompilerOptions(), 14)
+    wanted = Compilation((read_model(testdata / f"{LSTM}.tflite"),), CompilerOptions(), 14)
     [compiled] = compile_for_edgetpu(wanted, program, tmp_path, tmp_path / "log", Recorder())
     assert compiled.parts[0].file.data == (testdata / f"{LSTM}_edgetpu.tflite").read_bytes()
     assert (compiled.mapped, compiled.runtime) == (6, 12)

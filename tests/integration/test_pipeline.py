@@ -275,7 +275,7 @@ def test_ctrl_c_stops_cleanly_and_leaves_nothing(bundle: Path, project: Checkout
 
 
 def test_no_engine_is_one_error_with_a_remedy(project: Checkout, tmp_path: Path) -> None:
-    ran = project.invoke("image", DOCKER_HOST="unix:///nonexistent.sock", CORALFORGE_CACHE=str(tmp_path))
+    ran = project.invoke("image", DOCKER_HOST="unix:///nonexistent.sock", CORALFORGE_CACHE=str(tmp_path / "cache"))
     assert ran.status == 3
     assert "docker-unreachable" in ran.stderr
     assert "what to do:" in ran.stderr

@@ -31,7 +31,7 @@ OF_OTHER_PROGRAMS = {
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
-    "bundle/sample.py": {"bundle"},
+    "bundle/model_files.py": {"bundle"},
     "bundle/smoke.py": {"smoke"},
     "commands/clean.py": {"clean"},
     "commands/doctor.py": {"doctor"},
@@ -138,7 +138,7 @@ def test_commands_in_templates_and_scripts_exist() -> None:
 
 
 def told(remedy: str, verb: Verb) -> str:
-    with pytest.raises(CoralforgeError) as caught, in_pipeline_words("net", verb):
+    with pytest.raises(CoralforgeError) as caught, in_pipeline_words("models.net", verb):
         raise user_error("wrong --io", reason="r", remedy=remedy)
     assert caught.value.brief == str(caught.value).splitlines()[0] == "wrong models.net.quantize.io"
     return caught.value.remedy

@@ -130,6 +130,26 @@ def test_memory_of_the_last_run_survives_damage(cache: Cache) -> None:
     assert store.previous_inputs(cache, "never") == {}
 
 
+def test_a_folder_with_other_things_in_it_is_no_cache(tmp_path: Path) -> None:
+    for name in ("tmp", "logs", "thesis.txt"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tmp" / "theirs").mkdir()
+    with pytest.raises(CoralforgeError, match=r"thesis\.txt") as caught, store.exclusive(Cache(tmp_path), Recorder()):
+        pass
+    assert (caught.value.reason, caught.value.code) == ("cache-folder", ExitCode.USER)
+    assert (tmp_path / "tmp" / "theirs").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "thesis.txt", "tmp"]
+
+
+def test_a_cache_without_a_mark_is_taken_and_what_is_put_into_a_marked_one_stays(cache: Cache) -> None:
+    cache.downloads.mkdir(parents=True)
+    with store.exclusive(cache, Recorder()):
+        assert (cache.root / "CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55")
+    (cache.root / "note.txt").write_text("ours")
+    with store.exclusive(cache, Recorder()):
+        assert (cache.root / "note.txt").is_file()
+
+
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CoralforgeError) as caught, store.exclusive(Cache(tmp_path / "file"), Recorder()):

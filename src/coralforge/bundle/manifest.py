@@ -23,7 +23,7 @@ NAME = "MANIFEST.json"
 MAX_BYTES = 8 << 20
 
 
-class Part(Model):
+class SourceUsed(Model):
     """One source that went into the bundle."""
 
     name: str
@@ -41,13 +41,13 @@ class Part(Model):
     prebuilt: bool
     """True when compiled files were taken, not source."""
     note: str
-    """What is different about this place."""
+    """A remark on what is different about this place."""
     licence: str
     """SPDX expression."""
 
 
 class SampleUsed(Model):
-    """What the bundle proves itself with."""
+    """The model that the bundle proves itself with."""
 
     name: str
     """The model's name."""
@@ -75,7 +75,7 @@ class ModelUsed(Model):
     agreement: float | None
     """Part of the held-out samples for which it gives the float model's best class; none where that is not known."""
     target: Target
-    """What it is compiled for."""
+    """The target that it is compiled for."""
     compiler: str
     """Which compiler made the compiled file; empty for none."""
     operations: int = Field(ge=0)
@@ -107,7 +107,7 @@ class Link(Model):
 
 
 class Manifest(Model):
-    """What a bundle says of itself."""
+    """The description of a bundle."""
 
     format: Literal[1]
     """Version of this file's format."""
@@ -131,14 +131,14 @@ class Manifest(Model):
     """Newest symbol version that any file may need, by prefix; GLIBC is the board's oldest glibc."""
     toolchain: dict[str, JsonValue]
     """Compiler, linker, Bazel and sysroots, as the builder image says."""
-    sources: list[Part]
+    sources: list[SourceUsed]
     """Everything that was compiled or taken, by name."""
     unpinned: list[str]
     """Names of sources that are not what the release pins."""
     prebuilt: list[str]
     """Names of sources that came compiled."""
     not_verified: list[str]
-    """What nobody checked, in sentences."""
+    """Sentences on everything that nobody checked."""
     sample: SampleUsed
     """The sample model."""
     models: list[ModelUsed]
@@ -188,7 +188,7 @@ def _first(error: Exception) -> str:
 
 
 def verify(folder: Path) -> list[str]:
-    """What differs between a folder and its MANIFEST.json: changed, missing and extra files, one sentence each.
+    """Differences between a folder and its MANIFEST.json: changed, missing and extra files, one sentence each.
 
     Of the mode only the executable bit counts: unpacking applies the user's umask. Raises as ``read_manifest``.
     """

@@ -41,26 +41,29 @@ _OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)(?: ([A-Z]+\b|\d[\w.]*|edgetpu\
 
 
 @contextmanager
-def in_pipeline_words(name: str, verb: Verb) -> Iterator[None]:
-    """Let an error that comes out speak of ``models.NAME`` in pipeline.yaml instead of the options of ``verb``.
+def in_pipeline_words(where: str, verb: Verb) -> Iterator[None]:
+    """Let an error that comes out speak of pipeline.yaml instead of the options of ``verb``.
+
+    Args:
+        where: the model's place there: ``models.NAME`` or ``sample``.
 
     An option that pipeline.yaml has no field for is named as one of the verb, with what to do with the verb's result.
     """
     try:
         yield
     except CoralforgeError as error:
-        error.brief, _ = _translated(error.brief, name, verb)
+        error.brief, _ = _translated(error.brief, where, verb)
         error.args = (error.brief,)
-        error.remedy, foreign = _translated(error.remedy, name, verb)
+        error.remedy, foreign = _translated(error.remedy, where, verb)
         if foreign:
             error.remedy += (
                 f"; pipeline.yaml has no field for {' and '.join(foreign)}: run {verb.command} yourself, "
-                f"and give what it makes as models.{name}.{verb.field}"
+                f"and give what it makes as {where}.{verb.field}"
             )
         raise
 
 
-def _translated(text: str, name: str, verb: Verb) -> tuple[str, list[str]]:
+def _translated(text: str, where: str, verb: Verb) -> tuple[str, list[str]]:
     """The text, and the options in it that pipeline.yaml has no field for."""
     foreign: list[str] = []
 
@@ -69,7 +72,7 @@ def _translated(text: str, name: str, verb: Verb) -> tuple[str, list[str]]:
         if option in _OF_BUNDLE:
             return found[0]
         if option in _FIELDS:
-            return f"models.{name}.{_FIELDS[option]}" + (f": {value}" if value else "")
+            return f"{where}.{_FIELDS[option]}" + (f": {value}" if value else "")
         foreign.extend([option] if option not in foreign else [])
         return f"{found[0]} (of {verb.command})"
 

@@ -22,6 +22,7 @@ from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.sources.unpack import unpack
+from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
 
 # The prefix that programs of the bundle run with in the board image.
@@ -50,11 +51,11 @@ class StepResult(BaseModel):
     detail: str = ""
     """Why it failed."""
     output: str = ""
-    """What its program printed."""
+    """The output of its program."""
 
 
 class BoardReport(BaseModel):
-    """What smoke.sh wrote; it may say more than these."""
+    """The report that smoke.sh wrote; it may say more than these."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -67,11 +68,11 @@ class BoardReport(BaseModel):
     steps: list[StepResult] = Field(min_length=1, max_length=1000)
     """In the order they ran."""
     not_run: list[str] = Field(default_factory=list, max_length=1000)
-    """What could not be tried there, and why, in sentences."""
+    """Sentences on steps that could not be tried there, and why."""
 
 
 class Board(BaseModel):
-    """What the board image says of itself (board.json)."""
+    """The board image's description of itself (board.json)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -294,9 +295,4 @@ def _data(
 
 def _write(path: Path, data: dict[str, JsonValue]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())

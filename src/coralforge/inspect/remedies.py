@@ -1,4 +1,4 @@
-"""What to change in a model, for each rule that an operation may break (edgetpu.operators, edgetpu.partition)."""
+"""The change to make in a model, for each rule that an operation may break (edgetpu.operators, edgetpu.partition)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from coralforge import store
 from coralforge.events import Note, Sink, Step
 from coralforge.pipeline.survey import Survey, checked, collect, target_name, with_image
-from coralforge.plan import ARTIFACTS, MODELS, SAMPLE, Action, Stage
+from coralforge.plan import ARTIFACTS, MODELS, Action, Stage
 from coralforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to: the final plan, where artifacts are, and what took how long (wall seconds)."""
+    """The result of a run: the final plan, where artifacts are, and what took how long (wall seconds)."""
 
     actions: tuple[Action, ...]
     places: dict[Stage, Path]
@@ -91,7 +91,6 @@ def _discard_damaged(run: Run, survey: Survey, goal: Stage) -> Survey:
 
 def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     from coralforge.bundle.model_files import fetch_models
-    from coralforge.bundle.sample import fetch_sample
     from coralforge.sources.fetch import fetch_all
     from coralforge.sources.trees import to_fetch
 
@@ -104,9 +103,6 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     if MODELS in names:
         with run.step("fetch the models"):
             fetch_models(settings, run.sink)
-    if SAMPLE in names:
-        with run.step("fetch the sample model"):
-            fetch_sample(settings, run.sink)
     return collect(settings, goal) if names else survey
 
 

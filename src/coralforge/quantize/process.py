@@ -33,7 +33,7 @@ _LINE = 1 << 16  # bytes of one of these lines
 
 @dataclass(frozen=True)
 class Limits:
-    """What the worker may take: seconds in all, and bytes of memory."""
+    """Limits of the worker: seconds in all, and bytes of memory."""
 
     seconds: float
     memory: int

@@ -1,4 +1,4 @@
-"""What a folder holds, so that a later look finds what was lost or changed: names, lengths, times and digests."""
+"""The inventory of a folder (names, lengths, times, digests), from which anything lost or changed is found later."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 from coralforge.config.base import Arch, Place, Variant
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.pipeline import Release
+from coralforge.config.release import Release
 from coralforge.sources.places import file_name
 from tests.conftest import ROOT
 
@@ -31,6 +31,12 @@ def test_every_release_file_loads_under_its_own_name() -> None:
     names = [path.stem for path in (ROOT / "releases").glob("*.yaml")]
     assert "2.14.1" in names
     assert [load_release(ROOT / "releases", name).release for name in names] == names
+
+
+def test_every_release_has_its_bazel_overlay_of_tensorflow() -> None:
+    for path in (ROOT / "releases").glob("*.yaml"):
+        series = load_release(ROOT / "releases", path.stem).release.rpartition(".")[0]
+        assert (ROOT / "toolchains/bazel/overlays" / f"tensorflow-{series}" / "tensorflow/lite/BUILD.bazel").is_file()
 
 
 def test_all_sources_are_there(release: Release) -> None:

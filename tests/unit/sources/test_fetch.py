@@ -21,16 +21,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from coralforge.config.base import Arch, Place
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Event, Note, Progress, Recorder
 from coralforge.sources import download
-from coralforge.sources import part as part_module
-from coralforge.sources.archive import Fetched, Wanted
 from coralforge.sources.fetch import cached, fetch_all
-from coralforge.sources.part import Part
+from coralforge.sources.partial import PartialDownload
+from coralforge.sources.records import Fetched, Wanted
 from coralforge.sources.refusals import Cancelled, Refusal, why_unreachable
-from coralforge.sources.transfer import Hosts, Job, Policy, Transfer, bring_http
+from coralforge.sources.transfer import Hosts, Job, Policy, Transfer, transfer_http
 from coralforge.sources.workers import run_all
 from tests.support.patience import NET, wait_until
 
@@ -67,8 +66,8 @@ class Bench:
     def notes(self) -> list[str]:
         return [event.text for event in self.recorder.events if isinstance(event, Note)]
 
-    def part(self, data: bytes = DATA) -> Part:
-        return Part(self.cache / "downloads" / ".parts" / f"{digest(data)}.part")
+    def part(self, data: bytes = DATA) -> PartialDownload:
+        return PartialDownload(self.cache / "downloads" / ".parts" / f"{digest(data)}.part")
 
     def half_done(self, address: str, validator: str = "", data: bytes = DATA, size: int = 1000) -> None:
         """What a killed run leaves behind."""
@@ -420,13 +419,13 @@ class Patience(threading.Event):
         return False
 
 
-def bring(address: str, tmp_path: Path, policy: Policy) -> tuple[list[float], Refusal | None]:
+def transfer(address: str, tmp_path: Path, policy: Policy) -> tuple[list[float], Refusal | None]:
     patience = Patience()
     run = Transfer(policy, Hosts(), patience, lambda text: None)
-    job = Job(address, Part(tmp_path / "x.part"), None, lambda done, total: None)
+    job = Job(address, PartialDownload(tmp_path / "x.part"), None, lambda done, total: None)
     with requests.Session() as session:
         try:
-            bring_http(run, session, job)
+            transfer_http(run, session, job)
         except Refusal as refusal:
             return patience.waits, refusal
     return patience.waits, None
@@ -434,19 +433,19 @@ def bring(address: str, tmp_path: Path, policy: Policy) -> tuple[list[float], Re
 
 def test_waits_double_with_jitter(httpserver: HTTPServer, tmp_path: Path) -> None:
     httpserver.expect_request("/busy").respond_with_data(b"", status=503)
-    waits, _ = bring(httpserver.url_for("/busy"), tmp_path, Policy(attempts=4, backoff=1.0))
+    waits, _ = transfer(httpserver.url_for("/busy"), tmp_path, Policy(attempts=4, backoff=1.0))
     assert [least <= wait <= 1.5 * least for wait, least in zip(waits, (1, 2, 4), strict=True)] == [True] * 3
 
 
 def test_the_server_may_ask_for_a_longer_wait(httpserver: HTTPServer, tmp_path: Path) -> None:
     httpserver.expect_request("/busy").respond_with_data(b"", status=429, headers={"Retry-After": "17"})
-    waits, _ = bring(httpserver.url_for("/busy"), tmp_path, Policy(attempts=2, backoff=0.1))
+    waits, _ = transfer(httpserver.url_for("/busy"), tmp_path, Policy(attempts=2, backoff=0.1))
     assert waits == [17.0]
 
 
 def test_a_wait_of_an_hour_is_not_waited(httpserver: HTTPServer, tmp_path: Path) -> None:
     httpserver.expect_request("/busy").respond_with_data(b"", status=429, headers={"Retry-After": "3600"})
-    waits, refusal = bring(httpserver.url_for("/busy"), tmp_path, Policy())
+    waits, refusal = transfer(httpserver.url_for("/busy"), tmp_path, Policy())
     assert (waits, refusal and refusal.kind) == ([], "refused")
 
 
@@ -563,10 +562,10 @@ class Redirecting(requests.adapters.BaseAdapter):
 
 def test_a_redirect_from_https_down_to_http_is_refused(tmp_path: Path) -> None:
     run = Transfer(QUICK, Hosts(), threading.Event(), lambda text: None)
-    job = Job("https://safe.example/a", Part(tmp_path / "x.part"), None, lambda done, total: None)
+    job = Job("https://safe.example/a", PartialDownload(tmp_path / "x.part"), None, lambda done, total: None)
     with requests.Session() as session, pytest.raises(Refusal, match="redirects from https to http://plain"):
         session.mount("https://", Redirecting("http://user:secret@plain.example/a"))
-        bring_http(run, session, job)
+        transfer_http(run, session, job)
 
 
 # --- mirrors -----------------------------------------------------------------------------------------------------
@@ -627,10 +626,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from coralforge.config.base import Arch, Place
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 from coralforge.events import Recorder
 from coralforge.sources.fetch import fetch_all
-from coralforge.sources.archive import Wanted
+from coralforge.sources.records import Wanted
 from coralforge.sources.transfer import Policy
 cache, address, sha256 = sys.argv[1:]
 source = Source(version="1", licence="MIT", places=[Place(url=address, sha256=sha256)])
@@ -701,10 +700,10 @@ def test_ctrl_c_stops_at_once_and_keeps_the_part(bench: Bench, httpserver: HTTPS
 def test_a_disk_that_does_not_take_it_is_an_error_of_the_machine(
     bench: Bench, address: str, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
 ) -> None:
-    def refuse(self: Part) -> Any:
+    def refuse(self: PartialDownload) -> Any:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(part_module.Part, "append", refuse)
+    monkeypatch.setattr(PartialDownload, "append", refuse)
     error = bench.fail(want(address), policy=Policy(backoff=60))
     assert (error.reason, error.code) == (reason, ExitCode.MISSING)
     assert str(bench.cache) in error.brief
@@ -712,10 +711,10 @@ def test_a_disk_that_does_not_take_it_is_an_error_of_the_machine(
 
 def test_a_cancelled_download_stops_between_two_chunks_and_keeps_its_part(address: str, tmp_path: Path) -> None:
     cancel = threading.Event()
-    part = Part(tmp_path / "x.part")
+    part = PartialDownload(tmp_path / "x.part")
     run = Transfer(QUICK, Hosts(), cancel, lambda text: None)
     with requests.Session() as session, pytest.raises(Cancelled):
-        bring_http(run, session, Job(address, part, None, lambda done, total: cancel.set()))
+        transfer_http(run, session, Job(address, part, None, lambda done, total: cancel.set()))
     assert 0 < part.size() < len(DATA)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from tests.conftest import ROOT
 from tests.support.inspect_everything import inspect_everything
 
 LARGEST = 4_000_000  # bytes of one file
@@ -35,3 +36,12 @@ def test_the_damaged_model_is_refused_by_tensorflow_lite(testdata: Path) -> None
     with pytest.raises(ValueError, match="quantized_dimension must be in range"):
         Interpreter(str(model)).allocate_tensors()
     inspect_everything(model.read_bytes())
+
+
+def test_nothing_beside_the_project_is_needed() -> None:
+    """The models once lay in a folder beside it, and in a clone by itself their tests were skipped."""
+    beside = "../" + "shared"
+    folders = ("docs", "scripts", "src", "tests", ".ci")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    texts = [path for path in (*paths, *ROOT.glob("*.*")) if path.suffix not in (".pyc", ".tflite", ".bmp")]
+    assert [path for path in texts if path.is_file() and beside in path.read_text(errors="replace")] == []

@@ -18,15 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 def main() -> None:
     """Parse the flags, and do what `invoke quantize` does."""
-    from coralforge import frontdoor
-    from coralforge.models import verbs
+    from coralforge.commands import boundary, models
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-m", "--model", required=True, help="a .keras or .h5 file, or the folder of a SavedModel")
     parser.add_argument("-o", "--output", help="where the .tflite goes (default: MODEL_quant.tflite)")
     parser.add_argument("-n", "--count", default="100", help="how many random samples (default: 100)")
     arguments = parser.parse_args()
-    frontdoor.enter(verbs.quantize_model, arguments.model, arguments.output, {}, {"random": arguments.count})
+    boundary.run(models.quantize_model, arguments.model, arguments.output, {}, {"random": arguments.count})
 
 
 if __name__ == "__main__":

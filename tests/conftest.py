@@ -71,7 +71,7 @@ class Thing:
 @cache
 def tensorflow_found() -> bool:
     from coralforge.errors import CoralforgeError
-    from coralforge.models.models_python import find_python
+    from coralforge.quantize.environment import find_python
 
     try:
         return find_python().exists()

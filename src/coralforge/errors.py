@@ -2,7 +2,7 @@
 
 Every expected failure is a :class:`CoralforgeError`: a brief sentence, the details, the remedy, a
 machine-readable reason that tests assert on, and a documented exit code (docs/errors.md). Anything
-else that escapes is a bug in coralforge and is reported as such by the boundary in ``frontdoor``.
+else that escapes is a bug in coralforge and is reported as such by the boundary in ``commands.boundary``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from coralforge.fingerprint import of_mapping
+from coralforge.util.fingerprint import of_mapping
 
 Inputs = Mapping[str, str]
 

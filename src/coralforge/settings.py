@@ -9,9 +9,9 @@ from pathlib import Path
 
 from coralforge.config.base import Arch, Variant
 from coralforge.config.load import load_pipeline, load_release, unknown
-from coralforge.config.models import Pipeline, Platform, Release
+from coralforge.config.pipeline import Pipeline, Platform, Release
 from coralforge.errors import user_error
-from coralforge.paths import resolved, typed
+from coralforge.util.paths import resolved, typed
 
 
 @dataclass(frozen=True)

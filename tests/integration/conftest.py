@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.models.models_python import find_python
+from coralforge.quantize.environment import find_python
 from tests.conftest import ROOT
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
@@ -80,7 +80,7 @@ def project(tmp_path: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of models and samples of keras_models.py, made once by real TensorFlow."""
-    folder, maker = tmp_path_factory.mktemp("keras"), Path(__file__).with_name("keras_models.py")
+    folder, maker = tmp_path_factory.mktemp("keras"), ROOT / "tests/support/keras_models.py"
     done = subprocess.run([find_python(), maker, folder], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return folder

@@ -10,18 +10,18 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from coralforge.bundle import assemble
+from coralforge.bundle.assemble import assemble
+from coralforge.bundle.pack import pack
+from coralforge.bundle.smoke import run_smoke
 from coralforge.config.base import Arch
-from coralforge.config.models import Platform
-from coralforge.consumer import File
+from coralforge.config.pipeline import Platform
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board, ensure
 from coralforge.errors import CoralforgeError
 from coralforge.events import Recorder
-from coralforge.pack import pack
-from coralforge.smoke import run_smoke
+from coralforge.templates import File
 from tests.conftest import ROOT
-from tests.unit.bundle_maker import make_inputs
+from tests.support.bundle_maker import make_inputs
 
 pytestmark = [
     pytest.mark.docker,

@@ -22,15 +22,15 @@ from pathlib import Path
 import pytest
 import requests
 
+from coralforge.compile.simulator import compile_for_simulator
 from coralforge.config.load import load_release
-from coralforge.config.models import Source
-from coralforge.models import schema
-from coralforge.models.simcompile import compile_for_simulator
-from coralforge.models.tflite import read_model
+from coralforge.config.pipeline import Source
+from coralforge.tflite import schema
+from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout, Ran
-from tests.unit.model_maker import Maker
-from tests.unit.package_maker import Program, custom_options, package
+from tests.support.model_maker import Maker
+from tests.support.package_maker import Program, custom_options, package
 
 pytestmark = pytest.mark.testdata
 STANDIN = ROOT / "tests/integration/standin/standin_edgetpu_compiler.py"

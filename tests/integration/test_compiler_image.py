@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from coralforge.compile.container import ContainerProgram
+from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu
+from coralforge.compile.image import ARCHIVE
+from coralforge.compile.local import Stop
+from coralforge.compile.options import CompilerOptions
 from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.model import ContainerSpec, Mount
+from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
-from coralforge.models.compiler.compile import Wanted, compile_for_edgetpu
-from coralforge.models.compiler.container import ContainerProgram
-from coralforge.models.compiler.image import ARCHIVE
-from coralforge.models.compiler.local import Stop
-from coralforge.models.compiler.options import CompilerOptions
-from coralforge.models.tflite import read_model
+from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
 

@@ -15,7 +15,7 @@ import pytest
 import docker
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import BASE
-from coralforge.containers.model import ContainerSpec, Finished, Mount
+from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.errors import CoralforgeError
 
 pytestmark = pytest.mark.docker

@@ -8,14 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
+
 CASES = 10_000
 MEGABYTES = 640  # of address space, of which Python with numpy takes about half
 
 
 def test_ten_thousand_damaged_models(testdata: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.fuzz_models", str(CASES), "0", str(MEGABYTES), str(testdata)],
+        [sys.executable, "-m", "tests.support.fuzz_models", str(CASES), "0", str(MEGABYTES), str(testdata)],
         cwd=ROOT,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread of numpy's would take address space
         capture_output=True,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coralforge.models.models_python import find_python
+from coralforge.quantize.environment import find_python
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout, Ran
 
@@ -49,7 +49,7 @@ def compiler(tmp_path: Path, testdata: Path) -> Path:
 
 
 @pytest.fixture
-def shop(bundle: Path, project: Checkout, keras_models: Path, testdata: Path) -> Checkout:
+def project_with_models(bundle: Path, project: Checkout, keras_models: Path, testdata: Path) -> Checkout:
     """A checkout with three models in its pipeline.yaml; ``bundle`` has built the libraries."""
     (project.root / "keras").symlink_to(keras_models)
     (project.root / "testdata").symlink_to(testdata)
@@ -61,20 +61,20 @@ def shop(bundle: Path, project: Checkout, keras_models: Path, testdata: Path) ->
     return project
 
 
-def bring(shop: Checkout, compiler: Path, *options: str) -> Ran:
+def bundle_of(project_with_models: Checkout, compiler: Path, *options: str) -> Ran:
     """``invoke bundle`` in the copy of the project, which has no .venv-models of its own."""
     what = ("--arch", "aarch64", "--variant", "simulated", "--compiler", str(compiler))
-    return shop.invoke("bundle", *what, *options, CORALFORGE_MODELS_PYTHON=str(find_python()))
+    return project_with_models.invoke("bundle", *what, *options, CORALFORGE_MODELS_PYTHON=str(find_python()))
 
 
-def test_from_keras_to_a_board_that_knows_the_answer(shop: Checkout, compiler: Path) -> None:
-    ran = bring(shop, compiler)
+def test_from_keras_to_a_board_that_knows_the_answer(project_with_models: Checkout, compiler: Path) -> None:
+    ran = bundle_of(project_with_models, compiler)
     assert ran.status == 0, ran.stderr[-4000:]
-    again = bring(shop, compiler, "--explain")
+    again = bundle_of(project_with_models, compiler, "--explain")
     assert "nothing to do" in again.stdout
 
-    report = shop.root / "smoke.json"
-    smoke = shop.invoke("smoke", "--arch", "aarch64", "--report", str(report))
+    report = project_with_models.root / "smoke.json"
+    smoke = project_with_models.invoke("smoke", "--arch", "aarch64", "--report", str(report))
     assert smoke.status == 0, smoke.stderr[-4000:]
     data = json.loads(report.read_text())
     passed = {step["name"] for step in data["steps"]}
@@ -86,19 +86,19 @@ def test_from_keras_to_a_board_that_knows_the_answer(shop: Checkout, compiler: P
 
 
 def test_a_changed_sample_makes_one_model_again_and_a_poor_one_enters_no_bundle(
-    shop: Checkout, compiler: Path
+    project_with_models: Checkout, compiler: Path
 ) -> None:
-    assert bring(shop, compiler).status == 0
-    text = (shop.root / "pipeline.yaml").read_text()
-    (shop.root / "pipeline.yaml").write_text(text.replace("random: 10", "random: 11"))
-    plan = bring(shop, compiler, "--dry-run")
+    assert bundle_of(project_with_models, compiler).status == 0
+    text = (project_with_models.root / "pipeline.yaml").read_text()
+    (project_with_models.root / "pipeline.yaml").write_text(text.replace("random: 10", "random: 11"))
+    plan = bundle_of(project_with_models, compiler, "--dry-run")
     assert plan.stdout.splitlines() == [
         "run   model tried: changed: options",
         "run   bundle: changed: model tried",
     ]
     poor = text.replace("mobilenet_v1_0.25_128_quant.tflite", "deeplabv3_mnv2_dm05_pascal_quant.tflite")
-    (shop.root / "pipeline.yaml").write_text(poor)
-    refused = bring(shop, compiler)
+    (project_with_models.root / "pipeline.yaml").write_text(poor)
+    refused = bundle_of(project_with_models, compiler)
     assert refused.status == 6
     assert "model-mapped-fraction" in refused.stderr
     assert "64 of 72 operations" in refused.stderr

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from coralforge.bundle.manifest import read_manifest, verify
 from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.model import ContainerSpec, Mount
+from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.elf import check_tree, policy_for
-from coralforge.manifest import read_manifest, verify
 from coralforge.settings import Options, Project, resolve
-from coralforge.trees import survey_sources, trees
+from coralforge.sources.trees import survey_sources, trees
 from tests.integration.conftest import Checkout
 
 pytestmark = pytest.mark.docker

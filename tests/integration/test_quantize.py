@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coralforge.compile.simulator import compile_for_simulator
 from coralforge.errors import CoralforgeError
 from coralforge.events import Progress, Recorder
-from coralforge.models.models_python import find_python
-from coralforge.models.quantize import QuantizeOptions, quantize
-from coralforge.models.quantize_report import QuantizeReport
-from coralforge.models.simcompile import compile_for_simulator
-from coralforge.models.tflite import read_model
+from coralforge.quantize.environment import find_python
+from coralforge.quantize.quantize import QuantizeOptions, quantize
+from coralforge.quantize.report import QuantizeReport
+from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
 
@@ -282,7 +282,7 @@ def text_of(path: Path) -> str:
 def test_nearest_upsampling_is_value_for_value_what_keras_computes() -> None:
     code = """
 import numpy as np, keras
-from coralforge.models.quantizer.upsampling import upsample_by_resizing
+from coralforge.quantize.worker.upsampling import upsample_by_resizing
 image = keras.Input((5, 7, 3))
 model = keras.Sequential([image, keras.Sequential([keras.layers.UpSampling2D((2, 3))])])
 x = np.random.default_rng(1).random((1, 5, 7, 3), np.float32)

@@ -19,16 +19,16 @@ from elftools.elf.sections import SymbolTableSection
 from coralforge.config.base import Arch, Variant
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board, ensure
-from coralforge.containers.model import ContainerSpec, Finished, Mount
+from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.events import Recorder
+from coralforge.pipeline.simulator_tests import make_simulator_tests
 from coralforge.settings import Options, Project, Settings, resolve
-from coralforge.simulator_tests import make_simulator_tests
 from coralforge.sources.fetch import fetch_all
-from coralforge.trees import make_tree, survey_sources, to_fetch, trees
+from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
 from tests.conftest import ROOT, in_ci
 from tests.integration.conftest import Checkout
-from tests.integration.simulator_models import write_models, write_seeds
-from tests.unit.interface_reader import read_exports, read_headers, read_version_script
+from tests.support.interface_reader import read_exports, read_headers, read_version_script
+from tests.support.simulator_models import write_models, write_seeds
 
 pytestmark = [pytest.mark.docker, pytest.mark.testdata]
 

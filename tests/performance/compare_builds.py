@@ -10,17 +10,23 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coralforge.build import Workshop, build_libraries, container, readable_copy, run_container, writable_folder
+from coralforge.console import make_sink
 from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.model import ContainerSpec, Finished, Mount
+from coralforge.containers.folders import readable_copy, writable_folder
+from coralforge.containers.spec import ContainerSpec, Finished, Mount
+from coralforge.pipeline.build import (
+    BuildEnvironment,
+    build_libraries,
+    container,
+    run_container,
+)
+from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage
-from coralforge.render import make_sink
 from coralforge.settings import Cache, Options, Project, resolve
-from coralforge.sources.model import Tree
+from coralforge.sources.archive import Tree
+from coralforge.sources.trees import trees
 from coralforge.store import remove_tree
-from coralforge.survey import look
-from coralforge.trees import trees
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -53,24 +59,26 @@ class Timed:
         return self.inner.owner()
 
 
-def cmake(shop: Workshop, sources: dict[str, Tree], scratch: Path) -> None:
+def cmake(environment: BuildEnvironment, sources: dict[str, Tree], scratch: Path) -> None:
     """Build with CMake and Ninja below ``scratch``."""
-    project, triple = shop.settings.project, shop.settings.arch.triple
+    project, triple = environment.settings.project, environment.settings.arch.triple
     mounts = [
         Mount(readable_copy(project.bazel, scratch / "workspace"), "/workspace"),
         Mount(readable_copy(project.simulator, scratch / "simulator"), "/sources/simulator"),
         Mount(readable_copy(project.cmake, scratch / "toolchains"), "/toolchains"),
         Mount(readable_copy(HERE, scratch / "comparison"), "/comparison"),
         *[Mount(tree.path, f"/sources/{tree.name}") for tree in sources.values()],
-        Mount(writable_folder(scratch / "cache", shop.runner), "/cache", writable=True),
+        Mount(writable_folder(scratch / "cache", environment.runner), "/cache", writable=True),
     ]
-    run_container(shop, container(shop, "cmake", ("sh", "/comparison/cmake-build", triple), mounts), "comparison")
+    run_container(
+        environment, container(environment, "cmake", ("sh", "/comparison/cmake-build", triple), mounts), "comparison"
+    )
 
 
 def main() -> None:
     settings = resolve(Project(ROOT), Options(arch="aarch64", variants=("simulated",)))
     runner = DockerRunner()
-    survey = look(settings)
+    survey = collect(settings)
     if any(action.run for action in survey.plan(Stage.PREFIX)):
         sys.exit("run this first, for sources and image: invoke build --arch aarch64 --variant simulated")
     sources = trees(settings, survey.facts.sources)
@@ -81,9 +89,11 @@ def main() -> None:
         for part in ("bazel", "cmake"):
             (scratch / part).mkdir(parents=True)
         with make_sink() as sink:
-            shop = Workshop(replace(settings, cache=Cache(scratch / "cold")), Timed(runner), image, sink)
-            build_libraries(shop, sources, "comparison", scratch / "bazel")
-            cmake(shop, sources, scratch / "cmake")
+            environment = BuildEnvironment(
+                replace(settings, cache=Cache(scratch / "cold")), Timed(runner), image, sink
+            )
+            build_libraries(environment, sources, "comparison", scratch / "bazel")
+            cmake(environment, sources, scratch / "cmake")
     finally:
         remove_tree(scratch)
 

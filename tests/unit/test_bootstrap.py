@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.machine_maker import ROOT, Machine, make_machine
+from tests.conftest import ROOT
+from tests.support.machine_maker import Machine, make_machine
 
 PACKAGES = "docker.io mmdebstrap gpg uidmap debian-archive-keyring"
 ROOT_USER, PLAIN_USER = 0, 1000

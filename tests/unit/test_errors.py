@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from coralforge.errors import CoralforgeError, ExitCode
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTED = (ROOT / "docs" / "errors.md").read_text()
 ROWS = [line.split("|")[1] for line in DOCUMENTED.splitlines() if line.startswith("| `")]
 REASONS = {reason for row in ROWS for reason in re.findall(r"`([a-z-]+)`", row)}

@@ -10,30 +10,32 @@ import pytest
 from coralforge.config.base import Arch, Variant
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.settings import Options, Project, Settings, resolve
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def settle(environ: dict[str, str] | None = None, **options: Any) -> Settings:
+def load_settings(environ: dict[str, str] | None = None, **options: Any) -> Settings:
     return resolve(Project(ROOT), Options(**options), environ or {})
 
 
 def refused(**options: Any) -> CoralforgeError:
     with pytest.raises(CoralforgeError) as caught:
-        settle(**options)
+        load_settings(**options)
     assert caught.value.code is ExitCode.USER
     return caught.value
 
 
 def test_defaults_come_from_pipeline_yaml() -> None:
-    settings = settle()
+    settings = load_settings()
     assert settings.arch is Arch.AARCH64
     assert settings.variants == (Variant.THROTTLED, Variant.DIRECT)
     assert settings.bundle_name == "coralforge-2.14.1-aarch64-linux-gnu"
 
 
 def test_variants_on_the_command_line_replace_the_list_and_keep_their_order() -> None:
-    assert settle(variants=("simulated", "direct", "simulated")).variants == (Variant.SIMULATED, Variant.DIRECT)
+    assert load_settings(variants=("simulated", "direct", "simulated")).variants == (
+        Variant.SIMULATED,
+        Variant.DIRECT,
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,13 @@ def test_the_same_source_twice(tmp_path: Path) -> None:
 
 
 def test_the_cache_can_be_moved() -> None:
-    assert settle({"CORALFORGE_CACHE": "/somewhere"}).cache.root == Path("/somewhere")
-    assert settle({"XDG_CACHE_HOME": "/xdg"}).cache.root == Path("/xdg/coralforge")
+    assert load_settings({"CORALFORGE_CACHE": "/somewhere"}).cache.root == Path("/somewhere")
+    assert load_settings({"XDG_CACHE_HOME": "/xdg"}).cache.root == Path("/xdg/coralforge")
 
 
 def test_mirrors_are_asked_in_the_order_they_were_said(tmp_path: Path) -> None:
     environ = {"CORALFORGE_MIRROR": f"http://127.0.0.1:1/m {tmp_path}"}
-    said = settle(environ, mirrors=(str(tmp_path / ".."), "http://127.0.0.1:2"))
+    said = load_settings(environ, mirrors=(str(tmp_path / ".."), "http://127.0.0.1:2"))
     assert said.mirrors == (
         str(tmp_path.parent),
         "http://127.0.0.1:2",

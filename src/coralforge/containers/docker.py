@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from coralforge.containers.model import ContainerSpec, Finished
+from coralforge.containers.spec import ContainerSpec, Finished
 from coralforge.errors import CoralforgeError, build_error, missing_error
 
 LABEL = "coralforge"

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from coralforge import fingerprint
 from coralforge.config.base import Arch
-from coralforge.config.models import Platform
+from coralforge.config.pipeline import Platform
 from coralforge.containers.docker import LABEL
 from coralforge.errors import CoralforgeError, build_error, missing_error
 from coralforge.events import Note, Output, Progress, Sink
 from coralforge.sources.debian import archive_uri
+from coralforge.util import fingerprint
 
 BASE_SUITE = "forky"  # the only one with Bazel 7 (bazel-bootstrap); no program of it ends up in a bundle
 BASE = f"coralforge-base:{BASE_SUITE}"

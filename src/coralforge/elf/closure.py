@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.elf.model import Policy, Violation
+from coralforge.elf.policy import Policy, Violation
 from coralforge.elf.read import Elf
 
 _LINK = "make the links as the linker wants them: lib<name>.so -> SONAME -> the file"

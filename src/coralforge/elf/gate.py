@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coralforge.elf.closure import Tree, check_needed, check_runpath, check_soname, real
 from coralforge.elf.contents import Contents, scan
-from coralforge.elf.model import Policy, Violation
+from coralforge.elf.policy import Policy, Violation
 from coralforge.elf.read import Elf, NotElf, is_elf, read_elf
 from coralforge.elf.rules import check_archive, check_hardening, check_header, check_versions
 from coralforge.errors import gate_error

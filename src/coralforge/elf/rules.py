@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from coralforge.elf.model import Policy, Violation
+from coralforge.elf.policy import Policy, Violation
 from coralforge.elf.read import MAGIC, Elf, Need, symbols_with
 
 # Versions that are no numbers, with the release that brought them. GLIBC_PRIVATE is in none: it fits one glibc only.

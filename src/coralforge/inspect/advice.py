@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from coralforge.edgetpu.operators import Status, newest_versions
+from coralforge.edgetpu.partition import Decision, Partition, Side, suppose
 from coralforge.inspect import remedies
 from coralforge.inspect.inspection import Advice
-from coralforge.models.graph import CUSTOM, Graph, Operation, Tensor
-from coralforge.models.ops import Status, newest_versions
-from coralforge.models.partition import Decision, Partition, Side, suppose
+from coralforge.tflite.graph import CUSTOM, Graph, Operation, Tensor
 
 _MOST = 30  # causes
 

@@ -11,10 +11,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, Literal
 
+from coralforge.edgetpu.operators import newest_versions
+from coralforge.edgetpu.package import Executable, Kind, Layer
 from coralforge.inspect.inspection import Inspection, Located, Program
-from coralforge.models.graph import Tensor, text
-from coralforge.models.ops import newest_versions
-from coralforge.models.package import Executable, Kind, Layer
+from coralforge.tflite.graph import Tensor, text
 
 FORMAT: Final = 1
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from coralforge.models.graph import Graph, Operation
-from coralforge.models.ops import Status
-from coralforge.models.package import Package
-from coralforge.models.partition import Decision
-from coralforge.models.payload import CUSTOM_CODE
+from coralforge.edgetpu.operators import Status
+from coralforge.edgetpu.package import Package
+from coralforge.edgetpu.partition import Decision
+from coralforge.edgetpu.payload import CUSTOM_CODE
+from coralforge.tflite.graph import Graph, Operation
 
 
 class Form(Enum):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+from coralforge.edgetpu.operators import Status
+from coralforge.edgetpu.partition import Decision, Partition, Side, parameters, partition
+from coralforge.edgetpu.requirements import refusals
 from coralforge.errors import user_error
 from coralforge.inspect.advice import advise
 from coralforge.inspect.inspection import Form, Inspection, Located, Place, Program, Refusal
 from coralforge.inspect.pair import after_tpu, moved_to_tpu, not_a_pair
 from coralforge.inspect.programs import compiled_operations, form_of, read_programs, unwrap
-from coralforge.models.graph import Graph
-from coralforge.models.ops import Status
-from coralforge.models.partition import Decision, Partition, Side, parameters, partition
-from coralforge.models.requirements import refusals
-from coralforge.models.tflite import Model
+from coralforge.tflite.graph import Graph
+from coralforge.tflite.model import Model
 
 _SECOND = "it depends on an operation that runs on the CPU after the Edge TPU"
 _UNEXPLAINED = "the compiler left it on the CPU; no rule that is known here says why"

@@ -10,13 +10,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from coralforge import __version__
+from coralforge.compile.simulator_report import size
+from coralforge.edgetpu.operators import newest_versions
 from coralforge.inspect import words
 from coralforge.inspect.inspection import Form, Inspection, Located, Place, Program
 from coralforge.inspect.picture import HIGH, WIDE, draw
 from coralforge.inspect.text import EDGES, OPERATORS, REFUSALS, Table, report_of
-from coralforge.models.graph import CUSTOM, Tensor, text
-from coralforge.models.ops import newest_versions
-from coralforge.models.report import size
+from coralforge.tflite.graph import CUSTOM, Tensor, text
 
 if TYPE_CHECKING:
     import jinja2

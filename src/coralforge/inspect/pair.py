@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from itertools import zip_longest
 
+from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.inspect.inspection import Form
 from coralforge.inspect.programs import compiled_operations, form_of
-from coralforge.models.graph import Graph, Operation, Tensor
-from coralforge.models.payload import CUSTOM_CODE
-from coralforge.models.tflite import Model
+from coralforge.tflite.graph import Graph, Operation, Tensor
+from coralforge.tflite.model import Model
 
 Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 _SHOWN = 10

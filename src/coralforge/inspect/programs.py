@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from coralforge.edgetpu.package import BadPackage, read_package
+from coralforge.edgetpu.payload import CUSTOM_CODE, BadPayload, is_simulated, read_payload
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.inspect.inspection import Form, Program
-from coralforge.models.graph import Graph, Operation, Tensor
-from coralforge.models.package import BadPackage, read_package
-from coralforge.models.payload import CUSTOM_CODE, BadPayload, is_simulated, read_payload
-from coralforge.models.tflite import Model, parse_model
+from coralforge.tflite.graph import Graph, Operation, Tensor
+from coralforge.tflite.model import Model, parse_model
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""What to change in a model, for each rule that an operation may break (ops.py, partition.py) and each operator."""
+"""What to change in a model, for each rule that an operation may break (edgetpu.operators, edgetpu.partition)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from coralforge.models.ops import RESIZE_FACTOR, RESIZE_SIDE, SOFTMAX_SIZE
+from coralforge.edgetpu.operators import RESIZE_FACTOR, RESIZE_SIDE, SOFTMAX_SIZE
 
 DETECTION = "TFLite_Detection_PostProcess"
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from coralforge.edgetpu.operators import Status, newest_versions
 from coralforge.inspect import words
 from coralforge.inspect.inspection import Inspection, Located, Place
-from coralforge.models.graph import CUSTOM, Tensor
-from coralforge.models.ops import Status, newest_versions
+from coralforge.tflite.graph import CUSTOM, Tensor
 
 REFUSALS = "Why the model would be refused"
 EDGES = "Inputs and outputs"

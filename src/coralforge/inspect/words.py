@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from coralforge.compile.simulator_report import size
+from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.inspect.inspection import Form, Inspection, Located, Place
-from coralforge.models.graph import Tensor, text
-from coralforge.models.payload import CUSTOM_CODE
-from coralforge.models.report import size
+from coralforge.tflite.graph import Tensor, text
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
 CHIP = 8 << 20  # bytes of memory on the chip, of which parameters get the most

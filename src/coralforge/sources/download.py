@@ -12,8 +12,8 @@ import filelock
 import requests
 
 from coralforge.events import Note, Progress, Sink
+from coralforge.sources.archive import Candidate, Fetched, Wanted
 from coralforge.sources.failures import Failure, Failures
-from coralforge.sources.model import Candidate, Fetched, Wanted
 from coralforge.sources.part import Part
 from coralforge.sources.places import file_name, local_path
 from coralforge.sources.refusals import Cancelled, Refusal, shown

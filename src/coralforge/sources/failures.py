@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.errors import CoralforgeError, missing_error, source_error
-from coralforge.sources.model import Wanted
+from coralforge.sources.archive import Wanted
 from coralforge.sources.places import applicable, file_name
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from coralforge.config.base import Place
 from coralforge.errors import user_error
-from coralforge.paths import typed
-from coralforge.sources.model import Candidate, Wanted
+from coralforge.sources.archive import Candidate, Wanted
+from coralforge.util.paths import typed
 
 _SAFE = "/~+"
 

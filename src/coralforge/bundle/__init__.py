@@ -1,0 +1,1 @@
+"""Puts a bundle together, describes, packs and smoke-tests it."""

@@ -1,0 +1,194 @@
+"""Makes one model of pipeline.yaml ready for a bundle: quantized, compiled, and refused where it falls short."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coralforge.bundle.manifest import ModelUsed
+from coralforge.bundle.model_files import ModelFiles, locate
+from coralforge.config.models import BundledModel, Target
+from coralforge.errors import CoralforgeError, gate_error, user_error
+from coralforge.events import Note, Sink
+from coralforge.settings import Settings
+
+if TYPE_CHECKING:
+    from coralforge.tflite.model import Model
+
+PLAIN = "model.tflite"
+COMPILED = {Target.EDGETPU: "model_edgetpu.tflite", Target.SIMULATOR: "model_edgetpu-sim.tflite"}
+RECORD = "model.json"
+_IMAGES = {b"BM": ".bmp", b"P5": ".pgm", b"P6": ".ppm"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a model was compiled; ``mapped`` operations of the plain model run on the Edge TPU."""
+
+    mapped: int
+    compiler: str
+    min_runtime: int | None
+
+
+def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
+    """Fill the empty folder ``out`` with the model, its compiled form, what the smoke test needs, and a record.
+
+    Raises:
+        CoralforgeError: ``model-mapped-fraction`` (exit code 6), ``model-quantize`` or ``model-question`` (2), and
+            what reading, quantizing and compiling raise.
+    """
+    from coralforge.tflite.model import read_model
+
+    entry, files = settings.pipeline.models[name], locate(settings, name)
+    plain, agreement = _make_plain(settings, name, files, out.parent, sink)
+    model = read_model(plain)
+    shutil.copyfile(plain, out / PLAIN)
+    if files.compiled is not None:
+        made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
+    else:
+        made = _compile(settings, name, model, out, sink)
+    operations = len(model.graph.operations)
+    _require_mapped(settings, name, made.mapped, operations)
+    _copy_check(entry, files, out)
+    used = ModelUsed(
+        name=name,
+        licence=entry.licence,
+        source=entry.model.filename,
+        quantized=entry.quantize is not None,
+        random_samples=entry.quantize is not None and entry.quantize.random is not None,
+        agreement=agreement,
+        target=entry.target,
+        compiler=made.compiler,
+        operations=operations,
+        mapped=made.mapped,
+        min_runtime=made.min_runtime,
+        checked=entry.expected is not None,
+    )
+    (out / RECORD).write_text(used.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _make_plain(
+    settings: Settings, name: str, files: ModelFiles, work: Path, sink: Sink
+) -> tuple[Path, float | None]:
+    """The user's .tflite, or a quantized model below ``work``, under a name that messages can use.
+
+    Also the agreement with the float model, where it is known.
+    """
+    entry = settings.pipeline.models[name]
+    given = entry.model.filename.endswith(".tflite")
+    if given != (entry.quantize is None):
+        what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"
+        raise user_error(
+            f"{settings.project.pipeline}: models.{name}: {entry.model.filename} {what} 'quantize'",
+            reason="model-quantize",
+        )
+    if entry.quantize is None:
+        return files.model, None
+    from coralforge.quantize.quantize import QuantizeOptions, quantize
+
+    plain = work / f"{name}.tflite"
+    options = QuantizeOptions(
+        files.model,
+        plain,
+        samples=entry.quantize.samples or "",
+        random=entry.quantize.random or 0,
+        preprocess=entry.quantize.preprocess,
+        io=entry.quantize.io,
+        folder=settings.project.root,
+    )
+    report = quantize(options, sink)
+    report.place.unlink()  # it has times and paths of this machine; what lasts is in the record
+    for warning in report.warnings:
+        sink.emit(Note(f"model {name}: {warning}", "warning"))
+    return plain, report.agreement
+
+
+def _compile(settings: Settings, name: str, model: Model, out: Path, sink: Sink) -> Made:
+    entry = settings.pipeline.models[name]
+    if entry.target is Target.CPU:
+        return Made(0, "", None)
+    if entry.target is Target.SIMULATOR:
+        from coralforge.compile.simulator import compile_for_simulator
+        from coralforge.compile.simulator_report import HEADER
+
+        compiled = compile_for_simulator(model)
+        (out / COMPILED[Target.SIMULATOR]).write_bytes(compiled.data)
+        return Made(compiled.partition.mapped, HEADER, None)
+    return _compile_for_hardware(settings, name, model, out / COMPILED[Target.EDGETPU], sink)
+
+
+def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path) -> Made:
+    """A file that was compiled beforehand, held against its plain form."""
+    from coralforge.edgetpu.runtime import require_runtime
+    from coralforge.inspect.inspector import inspect_model
+    from coralforge.tflite.model import read_model
+
+    found = inspect_model(read_model(compiled), plain)
+    if found.min_runtime_version is None:
+        raise user_error(
+            f"{compiled} is not compiled for Edge TPU hardware",
+            reason="model-not-mapped",
+            remedy="give what Google's compiler made, or leave 'compiled' out to have it run",
+        )
+    require_runtime(str(compiled), found.min_runtime_version, settings.release.edgetpu_runtime)
+    shutil.copyfile(compiled, place)
+    assert found.mapped is not None  # the plain form is at hand
+    return Made(found.mapped, "compiled beforehand", found.min_runtime_version)
+
+
+def _compile_for_hardware(settings: Settings, name: str, model: Model, place: Path, sink: Sink) -> Made:
+    from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu, preflight
+    from coralforge.compile.image import image_program, scratch
+    from coralforge.compile.machine import require_x86_64
+    from coralforge.compile.options import CompilerOptions
+    from coralforge.compile.program import find_program
+
+    require_x86_64()
+    runtime = settings.release.edgetpu_runtime
+    wanted = Wanted((model,), CompilerOptions(), runtime, allow_cpu=settings.pipeline.models[name].min_mapped == 0)
+    preflight(wanted)  # before an image is made
+    work, log = scratch(settings.cache, name)
+    program = find_program(settings.compiler, lambda: image_program(settings, sink))
+    (compiled,) = compile_for_edgetpu(wanted, program, work, log, sink)
+    for note in compiled.notes:
+        sink.emit(Note(f"model {name}: {note}", "warning"))
+    place.write_bytes(compiled.parts[0].file.data)
+    return Made(compiled.mapped, f"Edge TPU Compiler {compiled.compiler.version}", compiled.runtime)
+
+
+def _require_mapped(settings: Settings, name: str, mapped: int, operations: int) -> None:
+    entry = settings.pipeline.models[name]
+    fraction = mapped / max(operations, 1)
+    if fraction >= entry.min_mapped:
+        return
+    raise gate_error(
+        f"the model {name} has {mapped} of {operations} operations on the Edge TPU ({fraction:.0%}), "
+        f"less than min_mapped ({entry.min_mapped:.0%}): it enters no bundle",
+        reason="model-mapped-fraction",
+        details="what stays on the CPU makes a model 10 to 50 times slower",
+        remedy=f"see why with `invoke inspect`, change the model, or lower models.{name}.min_mapped",
+    )
+
+
+def _copy_check(entry: BundledModel, files: ModelFiles, out: Path) -> None:
+    """Labels, image and the expected answer, checked as far as the programs on the board will."""
+    if files.labels is None or files.image is None or entry.expected is None:
+        return
+    labels = files.labels.read_text(encoding="utf-8", errors="replace").splitlines()
+    if entry.expected >= len(labels):
+        raise _wrong(files.labels, f"expected is class {entry.expected}, but there are {len(labels)} lines")
+    with files.image.open("rb") as stream:
+        suffix = _IMAGES.get(stream.read(2))
+    if suffix is None:
+        raise _wrong(files.image, "it is neither a BMP nor a binary PPM or PGM file")
+    shutil.copyfile(files.labels, out / "labels.txt")
+    shutil.copyfile(files.image, out / f"image{suffix}")
+    expected = {"top1_index": entry.expected, "top1_label": labels[entry.expected].strip()}
+    (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+
+
+def _wrong(path: Path, what: str) -> CoralforgeError:
+    return user_error(f"{path} cannot be used for the smoke test: {what}", reason="model-question")

@@ -1,0 +1,301 @@
+"""Runs a bundle's own smoke.sh on an emulated board and reports what happened.
+
+The board is a container with qemu-user and the platform's runtime libraries (docker/board.Dockerfile). What the
+container says is not trusted: success needs its exit status, a well-formed report, and every step in it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from coralforge.bundle.manifest import NAME, Manifest, file_digest, read_manifest, verify
+from coralforge.config.base import Arch, Variant
+from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
+from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
+from coralforge.events import Note, Output, Sink, Step
+from coralforge.sources.unpack import unpack
+
+# The prefix that programs of the bundle run with in the board image.
+BOARD_RUN = {
+    Arch.AARCH64: "qemu-aarch64 -L /board",
+    Arch.X86_64: "/board/lib64/ld-linux-x86-64.so.2"
+    " --library-path /board/lib/x86_64-linux-gnu:/board/usr/lib/x86_64-linux-gnu",
+}
+_MAX_REPORT = 1 << 20
+_TAIL = 20
+# board.json first: it says what the image is, whatever becomes of the rest.
+_SECONDS = 1800  # emulation is slow, but a program that hangs must not hold a CI job for hours
+_COMMAND = f"cp /opt/coralforge/board.json /report/board.json && exec timeout {_SECONDS} /bundle/smoke.sh"
+_TIMED_OUT = 124  # by timeout(1)
+
+
+class StepResult(BaseModel):
+    """One step of smoke.sh; it may say more than these."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: str = Field(pattern=r"^[a-z0-9_.+-]{1,100}$")
+    """lstpu, benchmark, model, ...; with the name of a model of pipeline.yaml in front, and a dot."""
+    ok: bool
+    """Whether it passed."""
+    detail: str = ""
+    """Why it failed."""
+    output: str = ""
+    """What its program printed."""
+
+
+class BoardReport(BaseModel):
+    """What smoke.sh wrote; it may say more than these."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    ok: bool
+    """Whether every step passed."""
+    variant: str
+    """The libedgetpu that was used; ``unknown`` when lstpu could not tell."""
+    simulated: bool
+    """Whether that one drives no hardware."""
+    steps: list[StepResult] = Field(min_length=1, max_length=1000)
+    """In the order they ran."""
+    not_run: list[str] = Field(default_factory=list, max_length=1000)
+    """What could not be tried there, and why, in sentences."""
+
+
+class Board(BaseModel):
+    """What the board image says of itself (board.json)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    arch: Arch
+    """Architecture of the programs it runs."""
+    suite: str
+    """Debian suite of its libraries."""
+    emulator: str
+    """Name and version; empty when programs run natively."""
+    packages: dict[str, str]
+    """Its runtime libraries, with versions."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A smoke test that passed. ``seconds`` is the container's wall time, ``data`` what the report file holds."""
+
+    bundle: str
+    digest: str
+    variant: Variant
+    simulated: bool
+    steps: tuple[str, ...]
+    seconds: float
+    data: dict[str, JsonValue]
+
+    def summary(self) -> str:
+        """One sentence for the user."""
+        what = " (SIMULATED)" if self.simulated else ""
+        where = "under emulation" if self.data["emulated"] else "with the board's libraries"
+        return (
+            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where}; "
+            f"variant {self.variant.value}{what}"
+        )
+
+
+def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Path, sink: Sink) -> Report:
+    """Unpack a bundle below ``work``, run its smoke.sh in ``image``, and write the JSON report to ``report``.
+
+    Nothing stays in ``work``. The report is written for a failed test too.
+
+    Raises:
+        CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
+            ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory`` (7); ``no-space`` (3); and as
+            ``Runner.run``.
+    """
+    report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
+    digest = _check_digest(archive)
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
+        bundle = Path(scratch, "bundle")
+        _unpack(archive, bundle)
+        manifest = read_manifest(bundle)
+        _check_bundle(archive, bundle, manifest)
+        out = Path(scratch, "report")
+        out.mkdir(mode=0o777)
+        out.chmod(0o777)  # whatever uid the runner uses
+        lines: deque[str] = deque(maxlen=_TAIL)
+        sink.emit(Step("smoke"))
+        finished = _run(runner, _spec(manifest, image, bundle, out), lines, sink)
+        sink.emit(Step("smoke", finished.seconds))
+        board = _read(Board, out / "board.json", lines, finished)
+        _check_board(board, manifest, image)
+        result = _read(BoardReport, out / "smoke.json", lines, finished)
+    data = _data(archive, digest, manifest, board, result, finished) | {"image": image}
+    _write(report, data)
+    _judge(archive, manifest, result, finished, lines)
+    for problem in [*manifest.not_verified, *result.not_run]:
+        sink.emit(Note(problem, "warning"))
+    return Report(
+        bundle=archive.name,
+        digest=digest,
+        variant=Variant(result.variant),
+        simulated=result.simulated,
+        steps=tuple(step.name for step in result.steps),
+        seconds=finished.seconds,
+        data=data,
+    )
+
+
+def _unpack(archive: Path, bundle: Path) -> None:
+    """As any archive; but what is wrong with it is the user's file, not a source that could be fetched again."""
+    try:
+        unpack(archive, bundle, 1)
+    except CoralforgeError as error:
+        if error.code is not ExitCode.SOURCE:
+            raise
+        raise user_error(
+            f"{archive} is not a bundle that can be unpacked: {error.brief}",
+            reason="bundle-manifest",
+            details=error.details,
+            remedy="give the .tar.gz that `invoke bundle` made",
+        ) from error
+
+
+def _check_digest(archive: Path) -> str:
+    """The archive's SHA-256, held against the .sha256 file beside it, if there is one."""
+    digest = file_digest(archive)
+    beside = archive.with_name(archive.name + ".sha256")
+    expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else [digest]
+    if expected[:1] != [digest]:
+        raise user_error(
+            f"{archive} is not the file that {beside.name} describes",
+            reason="bundle-digest",
+            details=f"sha256 {digest}, {beside.name} says {' '.join(expected)[:80] or 'nothing'}",
+            remedy="copy the archive again, or make it again with `invoke bundle`",
+        )
+    return digest
+
+
+def _check_bundle(archive: Path, bundle: Path, manifest: Manifest) -> None:
+    problems = verify(bundle)
+    if "smoke.sh" not in manifest.files:
+        problems.append("smoke.sh is not in the bundle")
+    if problems:
+        raise user_error(
+            f"{archive.name} is not what its MANIFEST.json says",
+            reason="bundle-changed",
+            details="\n".join(problems[:10]),
+            remedy="make it again with `invoke bundle`",
+        )
+    if manifest.triple != manifest.arch.triple:
+        raise user_error(
+            f"{archive.name} says it is for {manifest.arch.value}, but {manifest.triple}", reason="bundle-arch"
+        )
+
+
+def _check_board(board: Board, manifest: Manifest, image: str) -> None:
+    if board.arch is not manifest.arch:
+        raise missing_error(
+            f"{image} emulates {board.arch.value}, the bundle is for {manifest.arch.value}",
+            reason="board-image",
+            remedy=f"give --arch {manifest.arch.value}: each architecture has its own image",
+        )
+
+
+def _spec(manifest: Manifest, image: str, bundle: Path, out: Path) -> ContainerSpec:
+    return ContainerSpec(
+        name="smoke",
+        image=image,
+        command=("/bin/sh", "-c", _COMMAND),
+        mounts=(Mount(bundle, "/bundle"), Mount(out, "/report", writable=True)),
+        env=(("CORALFORGE_RUN", BOARD_RUN[manifest.arch]), ("CORALFORGE_REPORT", "/report/smoke.json")),
+    )
+
+
+def _run(runner: Runner, spec: ContainerSpec, lines: deque[str], sink: Sink) -> Finished:
+    def on_line(line: str) -> None:
+        lines.append(line)
+        sink.emit(Output("smoke", line))
+
+    return runner.run(spec, on_line)
+
+
+def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
+    """A JSON file that the container wrote: no link, not too big, of the right form."""
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_REPORT:
+            raise ValueError(f"{path.name} is missing, no regular file, or larger than {_MAX_REPORT} bytes")
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        text = str(error)
+        if isinstance(error, ValidationError):
+            item = error.errors(include_url=False, include_input=False)[0]
+            text = f"{path.name}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+        raise _failed(
+            "the smoke test ended without a report that can be read", "smoke-report", [text], lines, finished
+        ) from error
+
+
+def _judge(archive: Path, manifest: Manifest, result: BoardReport, finished: Finished, lines: deque[str]) -> None:
+    """Every sign must say that it passed; they are not believed one by one."""
+    failing = [step for step in result.steps if not step.ok]
+    facts = [f"step {step.name} failed{': ' * bool(step.detail)}{step.detail}" for step in failing]
+    fitting = {variant.value: not variant.real for variant in manifest.variants}
+    if not failing and fitting.get(result.variant) is not result.simulated:
+        facts.append(f"variant {result.variant} with simulated={result.simulated} does not fit {NAME}")
+    if result.ok != (not failing):
+        facts.append(f"the report says ok={result.ok}, its steps do not")
+    if facts or not result.ok or finished.status != 0:
+        where = f"step {failing[0].name} of " if failing else ""
+        shown = deque(failing[0].output.splitlines(), _TAIL) if failing and failing[0].output else lines
+        raise _failed(f"{where}the smoke test of {archive.name} failed", "smoke-failed", facts, shown, finished)
+
+
+def _failed(brief: str, reason: str, facts: list[str], lines: deque[str], finished: Finished) -> CoralforgeError:
+    if finished.out_of_memory:
+        reason = "smoke-memory"
+        facts = ["the container was killed for memory", *facts]
+    if finished.status == _TIMED_OUT:
+        facts = [f"it was stopped after {_SECONDS} s", *facts]
+    shown = [f"exit status {finished.status}", *facts, "last lines of its output:", *(f"| {line}" for line in lines)]
+    return smoke_error(
+        brief, reason=reason, details="\n".join(shown), remedy="see docs/bundle.md, section 'The smoke test'"
+    )
+
+
+def _data(
+    archive: Path, digest: str, manifest: Manifest, board: Board, result: BoardReport, finished: Finished
+) -> dict[str, JsonValue]:
+    """The report: what smoke.sh said, then what this machine knows; the latter wins."""
+    data: dict[str, JsonValue] = result.model_dump(mode="json")
+    failing = [step.name for step in result.steps if not step.ok]
+    data.update(
+        format=1,
+        ok=result.ok and not failing and finished.status == 0,
+        status=finished.status,
+        bundle=archive.name,
+        bundle_sha256=digest,
+        release=manifest.release,
+        arch=manifest.arch.value,
+        tensorflow_commit=manifest.tensorflow_commit,
+        emulated=bool(board.emulator),
+        board=board.model_dump(mode="json"),
+        host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
+        seconds=round(finished.seconds, 3),
+        not_verified=[*manifest.not_verified, *result.not_run],
+    )
+    return data
+
+
+def _write(path: Path, data: dict[str, JsonValue]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""One function for each Invoke task: resolve the options, call the engine, print the result."""

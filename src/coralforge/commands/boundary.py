@@ -1,0 +1,77 @@
+"""The one boundary between engine and user: errors become documented exit codes, Ctrl-C a clean stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from coralforge.errors import CoralforgeError, ExitCode
+
+
+def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
+    """Run one verb and leave the process with its exit code unless that is 0.
+
+    The first Ctrl-C (or SIGTERM) stops cleanly: containers are removed, staging folders too. The second
+    one leaves at once; the next run removes what stayed.
+    """
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, _first_signal)
+    try:
+        code = _guarded(verb, *arguments, **options)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if code is not ExitCode.OK:
+        sys.exit(int(code))
+
+
+def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> ExitCode:
+    try:
+        verb(*arguments, **options)
+    except CoralforgeError as error:
+        _print(f"error: {error}\n  [{error.reason}, exit {int(error.code)}]")
+        return error.code
+    except KeyboardInterrupt:
+        _print("cancelled: stopped cleanly; finished work is kept")
+        return ExitCode.CANCELLED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `invoke ... | head` is fine
+        return ExitCode.OK
+    except Exception as error:
+        _print(_internal(error))
+        return ExitCode.INTERNAL
+    return ExitCode.OK
+
+
+def _internal(error: Exception) -> str:
+    """A bug of ours: keep the traceback in a file, and do not show it."""
+    with tempfile.NamedTemporaryFile("w", prefix="coralforge-", suffix=".traceback", delete=False) as stream:
+        stream.write(traceback.format_exc())
+    first = (str(error).splitlines() or [""])[0][:200]
+    return (
+        f"error: internal error: {type(error).__name__}: {first}\n"
+        f"  what to do: this is a bug in coralforge; please report it with {Path(stream.name)}\n"
+        f"  [internal, exit {int(ExitCode.INTERNAL)}]"
+    )
+
+
+def _first_signal(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGINT, _second_signal)
+    signal.signal(signal.SIGTERM, _second_signal)
+    _print("\nstopping; once more to leave at once")
+    raise KeyboardInterrupt
+
+
+def _second_signal(_number: int, _frame: object) -> None:
+    os._exit(int(ExitCode.CANCELLED))
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,207 @@
+"""What the Invoke tasks about models do."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coralforge.commands.options import Said
+from coralforge.compile.places import named, places_for, require_apart, require_folder
+from coralforge.errors import user_error
+from coralforge.tflite.model import read_model, write_file, write_files
+from coralforge.util.paths import typed
+
+if TYPE_CHECKING:
+    from coralforge.compile.options import CompilerOptions
+
+SIMULATOR = "simulator"
+EDGETPU = "edgetpu"
+_HARDWARE_ONLY = (
+    "compiler",
+    "min_runtime",
+    "segments",
+    "multiple_subgraphs",
+    "search_delegate",
+    "search_step",
+    "timeout",
+    "no_retry",
+    "no_preflight",
+    "allow_cpu",
+    "release",
+)
+
+
+@dataclass(frozen=True)
+class CompileRequest:
+    """What a user said to ``invoke compile``: numbers as they were typed, None or False for what was not said."""
+
+    models: tuple[str, ...]
+    target: str = EDGETPU
+    output: str | None = None
+    out_dir: str | None = None
+    compiler: str | None = None
+    min_runtime: str | None = None
+    segments: str | None = None
+    multiple_subgraphs: bool = False
+    search_delegate: bool = False
+    search_step: str | None = None
+    timeout: str | None = None
+    no_retry: bool = False
+    no_preflight: bool = False
+    allow_cpu: bool = False
+    release: str | None = None
+
+    @classmethod
+    def of(cls, said: Said) -> CompileRequest:
+        """The request of the task's options."""
+        values = dict(vars(said))
+        values |= {"no_retry": not values.pop("retry"), "no_preflight": not values.pop("preflight")}
+        return cls(models=tuple(values.pop("model")), **values)
+
+
+def compile_model(request: CompileRequest) -> None:
+    """Compile models, write them with their logs, and print the reports.
+
+    Raises:
+        CoralforgeError: reasons as in docs/errors.md.
+    """
+    if request.target not in (SIMULATOR, EDGETPU):
+        raise user_error(
+            f"unknown target {request.target!r}",
+            reason="compile-target",
+            remedy=f"give --target {EDGETPU}, or --target {SIMULATOR}",
+        )
+    if request.target == EDGETPU:
+        from coralforge.compile.machine import require_x86_64
+
+        require_x86_64()
+    if not request.models or not all(request.models):
+        raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.tflite")
+    if request.target == EDGETPU:
+        _compile_for_hardware(request)
+    else:
+        _refuse_hardware_options(request)
+        places = _simulated_places(request)
+        for source, place in places.items():
+            _compile_for_simulator(source, place)
+
+
+def _refuse_hardware_options(request: CompileRequest) -> None:
+    for name in _HARDWARE_ONLY:
+        if getattr(request, name):
+            option = f"--{name.replace('_', '-')}"
+            raise user_error(
+                f"{option} is for Google's compiler, and makes no sense with --target {SIMULATOR}",
+                reason="compile-option",
+                remedy=f"leave it out, or compile with --target {EDGETPU}",
+            )
+
+
+def _simulated_places(request: CompileRequest) -> dict[Path, Path]:
+    """Where the compiled model of each source goes."""
+    if request.output is not None and (len(request.models) > 1 or request.out_dir is not None):
+        raise user_error(
+            "--output names one file", reason="model-output", remedy="give --out-dir alone for several models"
+        )
+    sources = [typed(model) for model in request.models]
+    folder = typed(request.out_dir) if request.out_dir is not None else None
+    if request.output is not None:
+        places = [named(request.output)]
+    else:
+        places = [(folder or source.parent) / f"{source.stem}_edgetpu-sim.tflite" for source in sources]
+    require_apart(sources, [path for place in places for path in (place, place.with_suffix(".log"))])
+    if folder is not None:
+        require_folder(folder, create=True)
+    return dict(zip(sources, places, strict=True))
+
+
+def _compile_for_simulator(source: Path, place: Path) -> None:
+    from coralforge.compile import simulator_report
+    from coralforge.compile.simulator import compile_for_simulator
+
+    started = time.monotonic()
+    log = place.with_suffix(".log")
+    plain = read_model(source)
+    compiled = compile_for_simulator(plain)
+    write_file(place, compiled.data)
+    write_file(log, simulator_report.log_text(source, place, compiled).encode())
+    milliseconds = round((time.monotonic() - started) * 1000)
+    print(simulator_report.report(source, plain.size, place, log, compiled, milliseconds), end="")
+
+
+def _compile_for_hardware(request: CompileRequest) -> None:
+    from coralforge.commands.pipeline import load_settings
+    from coralforge.compile import show
+    from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu, preflight
+    from coralforge.compile.image import image_program, scratch
+    from coralforge.compile.program import find_program
+    from coralforge.console import make_sink
+    from coralforge.settings import Options
+
+    options = _options(request)
+    sources = [typed(model) for model in request.models]
+    settings = load_settings(Options(release=request.release))
+    models = tuple(read_model(source) for source in sources)
+    places = places_for(sources, options.segments, request.output, request.out_dir)
+    runtime = settings.release.edgetpu_runtime
+    wanted = Wanted(models, options, runtime, not request.no_preflight, request.allow_cpu)
+    preflight(wanted)
+    work, log = scratch(settings.cache, sources[0].stem)
+    with make_sink() as sink:
+        program = find_program(request.compiler, lambda: image_program(settings, sink))
+        results = compile_for_edgetpu(wanted, program, work, log, sink)
+    files: dict[Path, bytes] = {}
+    for one, place in zip(results, places, strict=True):
+        files |= {path: part.file.data for path, part in zip(place.parts, one.parts, strict=True)}
+        files |= {path: part.log.encode() for path, part in zip(place.logs, one.parts, strict=True)}
+        files[place.document] = show.document(one, place).encode()
+    write_files(files)
+    print("\n".join(show.text(one, place) for one, place in zip(results, places, strict=True)), end="")
+
+
+def _options(request: CompileRequest) -> CompilerOptions:
+    from coralforge.compile.options import DEFAULT_TIMEOUT, CompilerOptions, number
+
+    segments, timeout = number("--segments", request.segments), number("--timeout", request.timeout)
+    return CompilerOptions(
+        min_runtime=number("--min-runtime", request.min_runtime),
+        segments=1 if segments is None else segments,
+        multiple_subgraphs=request.multiple_subgraphs,
+        search_delegate=request.search_delegate,
+        search_step=number("--search-step", request.search_step),
+        timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+        retry=not request.no_retry,
+    )
+
+
+def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
+    """Quantize one model, write it and its report, and print that.
+
+    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed.
+
+    Raises:
+        CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
+    """
+    from coralforge.console import make_sink
+    from coralforge.quantize.quantize import QuantizeOptions, quantize
+    from coralforge.quantize.report import report_text
+
+    if not model:
+        raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
+    whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
+    source = typed(model)
+    place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
+    with make_sink() as sink:
+        report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
+    print(report_text(report), end="")
+
+
+def _number(name: str, text: str) -> int:
+    # Not left to Invoke, which would show a traceback.
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise user_error(f"--{name.replace('_', '-')} {text!r} is not a whole number", reason="quantize-option")
+    return int(text)

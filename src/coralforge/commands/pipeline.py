@@ -1,0 +1,139 @@
+"""What each Invoke task does: settle the options, call the engine, print what came out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from coralforge.console import make_sink
+from coralforge.errors import missing_error, user_error
+from coralforge.pipeline.executor import Result, run_plan
+from coralforge.pipeline.survey import collect
+from coralforge.plan import Action, Stage
+from coralforge.settings import Options, Project, Settings, resolve
+from coralforge.util.paths import typed
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def load_settings(options: Options) -> Settings:
+    """The settings of this checkout."""
+    return resolve(Project(ROOT), options)
+
+
+def run_stage(goal: Stage, options: Options, dry_run: bool = False, explain: bool = False) -> None:
+    """``fetch``, ``image``, ``build`` and ``bundle``: have the goal, or say what that would take."""
+    settings = load_settings(options)
+    if dry_run or explain:
+        print_plan(collect(settings, goal).plan(goal), verbose=explain)
+    if dry_run:
+        return
+    with make_sink() as sink:
+        result = run_plan(settings, goal, sink)
+        if goal is Stage.BUNDLE:
+            from coralforge.pipeline.stages import publish
+
+            publish(settings, result.places[Stage.BUNDLE])
+    _report(settings, goal, result)
+
+
+def print_plan(actions: Sequence[Action], verbose: bool) -> None:
+    """One line per action; the skipped ones only when asked for an explanation."""
+    shown = [action for action in actions if action.run or verbose]
+    for action in shown:
+        key = f"  [{action.key.rpartition(':')[2][:12]}]" if verbose and action.key else ""
+        print(f"{'run ' if action.run else 'skip'}  {action.label}: {action.reason}{key}")
+    if not any(action.run for action in actions):
+        print("nothing to do: everything is up to date")
+
+
+def _report(settings: Settings, goal: Stage, result: Result) -> None:
+    if result.timings:
+        slow = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.timings)
+        print(f"time: {slow}")
+    variants = ", ".join(
+        f"{variant.value}{'' if variant.real else ' (SIMULATED: no hardware is driven)'}"
+        for variant in settings.variants
+    )
+    if goal is Stage.BUNDLE:
+        archive = settings.output / f"{settings.bundle_name}.tar.gz"
+        digest = Path(f"{archive}.sha256").read_text(encoding="ascii").split()[0]
+        print(f"variants: {variants}\nbundle: {archive}\nsha256: {digest}")
+    elif goal is Stage.PREFIX:
+        print(f"variants: {variants}\nlibraries: {result.places[Stage.PREFIX]}")
+    elif goal is Stage.FETCH:
+        print(f"all sources of release {settings.release.release} are in {settings.cache.root / 'downloads'}")
+    elif goal is Stage.IMAGE:
+        print("the builder image is there")
+
+
+def template(options: Options, dest: str, name: str, force: bool) -> None:
+    """Render the consumer project into a folder."""
+    from coralforge.templates import render_consumer, write_project
+
+    settings = load_settings(options)
+    if not dest:
+        raise user_error("--dest is missing", reason="option-missing", remedy="for example --dest ../my-app")
+    files = render_consumer(settings, name)
+    destination = typed(dest).absolute()
+    write_project(files, destination, force)
+    print(f"{len(files)} files in {destination}; its README.md says how to build it")
+
+
+def smoke(options: Options, bundle: str | None, report: str | None) -> None:
+    """Run the bundle's smoke test on an emulated board."""
+    from coralforge.pipeline.stages import smoke_bundle
+
+    settings = load_settings(options)
+    archive = typed(bundle).absolute() if bundle else settings.output / f"{settings.bundle_name}.tar.gz"
+    if not archive.is_file():
+        raise user_error(
+            f"{archive} does not exist", reason="bundle-missing", remedy="run invoke bundle, or give --bundle FILE"
+        )
+    place = typed(report).absolute() if report else Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
+    with make_sink() as sink:
+        print(smoke_bundle(settings, archive, place, sink))
+
+
+def clean(options: Options, everything: bool) -> None:
+    """Remove what can be made again; with ``everything`` also downloads, images and dist/."""
+    from coralforge.commands.clean import clean as do_clean
+
+    settings = load_settings(options)
+    with make_sink() as sink:
+        print(do_clean(settings, everything, sink))
+
+
+def doctor(options: Options) -> None:
+    """Say what this machine has and lacks."""
+    from coralforge.commands.doctor import diagnose, render
+
+    findings = diagnose(load_settings(options))
+    print(render(findings))
+    lacking = [finding for finding in findings if finding.state == "missing"]
+    if lacking:
+        raise missing_error(
+            f"{len(lacking)} thing{'s are' if len(lacking) > 1 else ' is'} missing on this machine",
+            reason="doctor",
+            details="\n".join(f"{finding.name}: {finding.remedy}" for finding in lacking),
+        )
+
+
+def shell(options: Options) -> None:
+    """An interactive shell in the builder container, set up as for the last libraries build."""
+    from coralforge.commands.clean import shell_command
+
+    settings = load_settings(options)
+    if not sys.stdin.isatty():
+        raise user_error("invoke shell needs a terminal", reason="no-terminal")
+    program = shutil.which("docker")
+    if program is None:
+        raise missing_error(
+            "the docker command is missing", reason="docker-missing", remedy="apt-get install docker.io"
+        )
+    with make_sink() as sink:
+        run_plan(settings, Stage.IMAGE, sink)
+    os.execv(program, shell_command(settings))  # noqa: S606 - no shell is the point

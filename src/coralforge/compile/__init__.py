@@ -1,0 +1,1 @@
+"""Compiles models: with Google's compiler for hardware, or for the simulated libedgetpu."""

@@ -1,0 +1,72 @@
+"""What is allowed (Policy) and what was found (Violation); facts about architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from coralforge.config.base import Arch
+from coralforge.config.pipeline import Platform
+
+# Where sources, caches and outputs are mounted in the build containers. A path below one of these means that a
+# binary remembers the machine that made it: not reproducible, and it looks for files that the board does not have.
+BUILD_PREFIXES = (
+    "/sources/", "/workspace/", "/cache/", "/request/", "/project/", "/scripts/", "/sdk/", "/out/", "/opt/sysroots/",
+)  # fmt: skip
+
+_GLIBC_PARTS = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1")
+_MACHINES = {Arch.AARCH64: "EM_AARCH64", Arch.X86_64: "EM_X86_64"}
+_INTERPRETERS = {Arch.AARCH64: "/lib/ld-linux-aarch64.so.1", Arch.X86_64: "/lib64/ld-linux-x86-64.so.2"}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What every file of a tree must satisfy.
+
+    ``floors`` are (prefix, newest allowed version), as in ("GLIBC", "2.36"); ``commit`` is the TensorFlow commit that
+    the libraries must be stamped with; ``forbidden`` are absolute path prefixes of the build machine, each ending in
+    a slash; ``stamped`` are file name patterns of the libraries that carry the stamp.
+    """
+
+    arch: Arch
+    floors: tuple[tuple[str, str], ...]
+    commit: str
+    forbidden: tuple[str, ...] = BUILD_PREFIXES
+    stamped: tuple[str, ...] = ("libtensorflowlite*.so*", "libedgetpu.so*")
+
+    @property
+    def machine(self) -> str:
+        """The ELF header's machine, by its name in elf.h."""
+        return _MACHINES[self.arch]
+
+    @property
+    def interpreter(self) -> str:
+        """The dynamic loader that programs must ask for."""
+        return _INTERPRETERS[self.arch]
+
+    @property
+    def system(self) -> frozenset[str]:
+        """Libraries that every board with the platform's suite has; all others come with the bundle."""
+        loader = self.interpreter.rsplit("/", 1)[-1]
+        return frozenset((*_GLIBC_PARTS, "libstdc++.so.6", "libgcc_s.so.1", loader))
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One reason not to ship a file. ``what`` is a stable kebab-case identifier; the rest is for people."""
+
+    file: str
+    what: str
+    detail: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.detail} [{self.what}]: {self.remedy}"
+
+
+def policy_for(arch: Arch, platform: Platform, commit: str, forbidden: Iterable[str] = ()) -> Policy:
+    """The policy of one platform of pipeline.yaml; ``forbidden`` are folders of this host (cache, home)."""
+    floors = (("GLIBC", platform.glibc), ("GLIBCXX", platform.glibcxx), ("CXXABI", platform.cxxabi))
+    # "/" alone would forbid every path: a home folder of "/" is no clue about anything.
+    own = tuple(folder.rstrip("/") + "/" for folder in forbidden if folder.strip("/"))
+    return Policy(arch, floors, commit, (*BUILD_PREFIXES, *own))

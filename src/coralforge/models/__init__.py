@@ -1,1 +1,0 @@
-"""Models: how they are made, read and checked."""

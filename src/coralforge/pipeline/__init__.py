@@ -1,0 +1,1 @@
+"""From settings to artifacts: survey, plan, and the stages that make them."""

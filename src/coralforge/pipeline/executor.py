@@ -1,0 +1,143 @@
+"""Runs a plan's actions. Decides nothing: what to do and why comes from ``plan``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coralforge import store
+from coralforge.events import Sink, Step
+from coralforge.pipeline.survey import Survey, collect, target_name, with_image
+from coralforge.plan import ARTIFACTS, MODELS, SAMPLE, Action, Stage
+from coralforge.settings import Settings
+
+if TYPE_CHECKING:
+    from coralforge.pipeline.build import BuildEnvironment
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to: the final plan, where artifacts are, and what took how long (wall seconds)."""
+
+    actions: tuple[Action, ...]
+    places: dict[Stage, Path]
+    timings: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass
+class Run:
+    """One run under the cache's lock."""
+
+    settings: Settings
+    sink: Sink
+    timings: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Announce a step and time it."""
+        self.sink.emit(Step(name))
+        started = time.monotonic()
+        yield
+        seconds = time.monotonic() - started
+        self.timings.append((name, seconds))
+        self.sink.emit(Step(name, seconds))
+
+
+def run_plan(settings: Settings, goal: Stage, sink: Sink) -> Result:
+    """Do what is needed to have ``goal``; nothing at all when it is up to date."""
+    survey = collect(settings, goal)
+    actions = survey.plan(goal)
+    if any(action.run for action in actions):
+        with store.exclusive(settings.cache, sink):
+            run = Run(settings, sink)
+            actions = _execute(run, goal)
+            timings = tuple(run.timings)
+    else:
+        timings = ()
+    store.remember(settings.cache, target_name(settings), actions)
+    places = {a.stage: store.location(settings.cache, a) for a in actions if a.stage in ARTIFACTS}
+    return Result(actions, places, timings)
+
+
+def _execute(run: Run, goal: Stage) -> tuple[Action, ...]:
+    survey = collect(run.settings, goal)  # again: whoever held the lock before us may have done the work
+    survey = _fetch(run, survey, goal)
+    if goal is Stage.FETCH:
+        return survey.plan(goal)
+    _unpack(run, survey, goal)
+    actions = survey.plan(goal)
+    if any(action.stage is Stage.IMAGE for action in actions):
+        _build(run, survey, goal)
+    else:
+        _artifacts(run, survey, actions, None)
+    return actions
+
+
+def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
+    from coralforge.bundle.model_files import fetch_models
+    from coralforge.bundle.sample import fetch_sample
+    from coralforge.sources.fetch import fetch_all
+    from coralforge.sources.trees import to_fetch
+
+    settings = run.settings
+    names = {a.name for a in survey.plan(goal) if a.stage is Stage.FETCH and a.run}
+    wanted = [w for w in to_fetch(settings) if w.name in names]
+    if wanted:
+        with run.step(f"fetch {len(wanted)} source{'s' if len(wanted) > 1 else ''}"):
+            fetch_all(wanted, settings.cache.root, settings.mirrors, run.sink)
+    if MODELS in names:
+        with run.step("fetch the models"):
+            fetch_models(settings, run.sink)
+    if SAMPLE in names:
+        with run.step("fetch the sample model"):
+            fetch_sample(settings, run.sink)
+    return collect(settings, goal) if names else survey
+
+
+def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
+    from coralforge.sources.trees import make_tree
+
+    names = {a.name for a in survey.plan(goal) if a.stage is Stage.UNPACK and a.run}
+    if names:
+        with run.step(f"unpack {len(names)} source{'s' if len(names) > 1 else ''}"):
+            for fact in survey.facts.sources:
+                if fact.name in names:
+                    make_tree(run.settings, fact)
+
+
+def _build(run: Run, survey: Survey, goal: Stage) -> None:
+    """Everything that needs Docker: the image if it is not there, then the artifacts."""
+    from coralforge.containers import image as images
+    from coralforge.containers.docker import DockerRunner
+    from coralforge.pipeline.build import BuildEnvironment
+
+    settings = run.settings
+    runner = DockerRunner()
+    builder = images.builder(settings.project.docker, settings.platform)
+    if not images.exists(runner.client, builder):
+        with run.step("builder image"):
+            images.ensure(runner.client, builder, settings.project.docker, settings.cache.tmp, run.sink)
+    survey = with_image(survey, True)
+    _artifacts(run, survey, survey.plan(goal), BuildEnvironment(settings, runner, builder, run.sink))
+
+
+def _artifacts(run: Run, survey: Survey, actions: tuple[Action, ...], environment: BuildEnvironment | None) -> None:
+    from coralforge.pipeline import stages
+
+    makers: dict[Stage, Callable[..., Path]] = {
+        Stage.LIBRARIES: stages.make_libraries,
+        Stage.PREFIX: stages.make_prefix,
+        Stage.PROGRAMS: stages.make_programs,
+        Stage.MODEL: stages.make_model,
+        Stage.BUNDLE: stages.make_bundle,
+    }
+    done = {a.label: store.location(run.settings.cache, a) for a in actions if a.stage in makers}
+    for action in actions:
+        if action.run and action.stage in makers:
+            with run.step(action.label), store.staging(run.settings.cache, action.artifact) as staging:
+                context = stages.Context(run.settings, survey, done, action, staging, run.sink, environment)
+                store.commit(run.settings.cache, action, makers[action.stage](context))

@@ -1,0 +1,188 @@
+"""How each artifact is made from the earlier ones: libraries, prefix, programs, bundle.
+
+Each maker fills a staging folder and returns the folder that goes into the store; checks come before the
+return, so what is in the store has passed them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from coralforge.bundle import stripes as generated
+from coralforge.bundle.assemble import assemble
+from coralforge.bundle.describe import BundleInputs, SampleFiles
+from coralforge.bundle.manifest import file_digest
+from coralforge.bundle.prefix import assemble_prefix
+from coralforge.events import Sink, Step
+from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
+from coralforge.pipeline.survey import Survey
+from coralforge.plan import Action, Stage
+from coralforge.settings import Settings
+from coralforge.sources.trees import trees
+from coralforge.templates import File, render_bundle, render_consumer, write_files
+
+if TYPE_CHECKING:
+    from coralforge.elf import Policy
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a maker works with; ``places`` of earlier artifacts are by label."""
+
+    settings: Settings
+    survey: Survey
+    places: Mapping[str, Path]
+    action: Action
+    staging: Path
+    sink: Sink
+    builder: BuildEnvironment | None
+    """None where the plan needs no container."""
+
+    @property
+    def environment(self) -> BuildEnvironment:
+        """The build environment of a stage that builds; the plan put an image action before it."""
+        assert self.builder is not None
+        return self.builder
+
+
+def make_libraries(context: Context) -> Path:
+    """Stage ``libraries``: the one Bazel build, gated. Raises as ``build_libraries`` and ``gate``."""
+    from coralforge.elf import gate
+
+    settings = context.settings
+    key = context.action.key
+    out = build_libraries(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
+    gate(out / "lib", _policy(settings))
+    return out
+
+
+def make_prefix(context: Context) -> Path:
+    """Stage ``prefix``: the libraries with the CMake package around them."""
+    settings, out = context.settings, context.staging / "out"
+    package = {name: file for name, file in render_bundle(settings).items() if name.parts[0] == "lib"}
+    assemble_prefix(context.places[Stage.LIBRARIES], package, settings.variants, out)
+    return out
+
+
+def make_programs(context: Context) -> Path:
+    """Stage ``programs``: the consumer project, built as a user would, and the generated sample model."""
+    settings, staging = context.settings, context.staging
+    project = staging / "project"
+    write_files(render_consumer(settings), project)
+    write_files({PurePosixPath(n): File(c) for n, c in generated.sample_files().items()}, project / "sample")
+    return build_programs(context.environment, project, context.places[Stage.PREFIX], context.action.key, staging)
+
+
+def make_model(context: Context) -> Path:
+    """Stage ``model``: one model of pipeline.yaml, quantized, compiled and checked."""
+    from coralforge.bundle.model_maker import make
+
+    out = context.staging / "out"
+    out.mkdir()
+    make(context.settings, context.action.name, out, context.sink)
+    return out
+
+
+def make_bundle(context: Context) -> Path:
+    """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz`` beside its digest."""
+    from coralforge.bundle.pack import pack
+    from coralforge.elf import gate
+
+    settings = context.settings
+    folder = context.staging / settings.bundle_name
+    folder.mkdir()
+    assemble(_bundle_inputs(context), folder)
+    gate(folder, _policy(settings))
+    out = context.staging / "out"
+    out.mkdir()
+    pack(folder, out / f"{settings.bundle_name}.tar.gz")
+    return out
+
+
+def _bundle_inputs(context: Context) -> BundleInputs:
+    settings = context.settings
+    return BundleInputs(
+        release=settings.release.release,
+        tensorflow_commit=settings.release.tensorflow_commit,
+        arch=settings.arch,
+        platform=settings.platform,
+        variants=settings.variants,
+        sdk=context.places[Stage.LIBRARIES],
+        programs=context.places[Stage.PROGRAMS],
+        templates=render_bundle(settings),
+        trees=tuple(trees(settings, context.survey.facts.sources).values()),
+        sample=_sample_files(context),
+        models=tuple(context.places[f"{Stage.MODEL.value} {name}"] for name in sorted(settings.pipeline.models)),
+        licence=settings.project.root / "LICENSE",
+    )
+
+
+def _sample_files(context: Context) -> SampleFiles:
+    chosen = context.survey.sample
+    assert chosen is not None  # the plan fetches the sample before a bundle is made
+    if chosen.files is None or chosen.expected is None:
+        made = context.places[Stage.PROGRAMS] / "share/models"
+        files = {"model": made / "model.tflite", "labels": made / "labels.txt", "image": made / "image.bmp"}
+        name, expected = "coralforge-stripes", generated.EXPECTED
+    else:
+        files, name, expected = chosen.files, chosen.name, chosen.expected
+    sample = SampleFiles(
+        name=name,
+        licence=chosen.licence,
+        model=files["model"],
+        labels=files["labels"],
+        image=files["image"],
+        expected=expected,
+        generated=chosen.files is None,
+    )
+    if context.settings.variants[0].real:
+        return sample
+    from coralforge.compile.simulator import compile_for_simulator
+    from coralforge.tflite.model import read_model
+
+    return replace(sample, simulated=compile_for_simulator(read_model(sample.model)).data)
+
+
+def _policy(settings: Settings) -> Policy:
+    from coralforge.elf import policy_for
+
+    forbidden = (str(settings.cache.root), str(settings.project.root), str(Path.home()))
+    return policy_for(settings.arch, settings.platform, settings.release.tensorflow_commit, forbidden)
+
+
+def publish(settings: Settings, artifact: Path) -> Path:
+    """Put the bundle and its digest into the output folder; nothing is copied when it is there already."""
+    settings.output.mkdir(parents=True, exist_ok=True)
+    digest = artifact / f"{settings.bundle_name}.tar.gz.sha256"
+    archive = artifact / f"{settings.bundle_name}.tar.gz"
+    published = settings.output / archive.name
+    same = published.is_file() and file_digest(published) == digest.read_text(encoding="ascii").split()[0]
+    for source in () if same else (archive, digest):
+        temporary = settings.output / f".{source.name}.{os.getpid()}"
+        try:
+            shutil.copyfile(source, temporary)
+            temporary.replace(settings.output / source.name)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return published
+
+
+def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink) -> str:
+    """Run the bundle's smoke test on the emulated board; returns one sentence for the user."""
+    from coralforge.bundle.smoke import run_smoke
+    from coralforge.containers import image as images
+    from coralforge.containers.docker import DockerRunner
+
+    runner = DockerRunner()
+    board = images.board(settings.project.docker, settings.platform, settings.arch)
+    if not images.exists(runner.client, board):
+        sink.emit(Step("board image"))
+        images.ensure(runner.client, board, settings.project.docker, settings.cache.tmp, sink)
+    settings.cache.root.mkdir(parents=True, exist_ok=True)
+    result = run_smoke(archive, runner, board.tag, settings.cache.root / "smoke", report, sink)
+    return f"{result.summary()}\nreport: {report}"

@@ -1,0 +1,83 @@
+"""Gathers the facts a plan is made from: digests of project files, what is fetched, what is in the store.
+
+Reads the disk only. Docker is asked (by the caller) only when the plan needs a container.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from coralforge import store
+from coralforge.bundle.model_files import survey_models
+from coralforge.bundle.sample import ChosenSample, survey_sample
+from coralforge.containers import image as images
+from coralforge.pipeline.inputs import digests
+from coralforge.plan import Action, Facts, Inputs, Stage, make_plan
+from coralforge.settings import Settings
+from coralforge.sources.trees import survey_sources
+from coralforge.util import fingerprint
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The facts, and the sample that will be used (None while it is not known)."""
+
+    facts: Facts
+    sample: ChosenSample | None
+
+    def plan(self, goal: Stage) -> tuple[Action, ...]:
+        """The actions up to ``goal``."""
+        return make_plan(self.facts, goal)
+
+
+def target_name(settings: Settings) -> str:
+    """Names what is built, for the record of what it was last made of."""
+    variants = "+".join(variant.value for variant in settings.variants)
+    return f"{settings.release.release}-{settings.arch.value}-{variants}"
+
+
+def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
+    """Survey everything once that ``goal`` may depend on."""
+    project = settings.project
+    builder = images.builder(project.docker, settings.platform)
+    sample = survey_sample(settings)
+    facts = Facts(
+        sources=survey_sources(settings),
+        inputs=_inputs(settings, builder, sample),
+        present=store.present(settings.cache),
+        previous=store.previous_inputs(settings.cache, target_name(settings)),
+        image=builder.key,
+        sample_known=sample is not None,
+        models=survey_models(settings) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
+    )
+    return Survey(facts, sample)
+
+
+def with_image(survey: Survey, present: bool) -> Survey:
+    """The same survey, now that Docker was asked for the builder image."""
+    return replace(survey, facts=replace(survey.facts, image_present=present))
+
+
+def _inputs(settings: Settings, builder: images.Image, sample: ChosenSample | None) -> dict[Stage, Inputs]:
+    """What each stage's key is made of, beside sources, models and the key of the stage before."""
+    release, platform = settings.release, settings.platform
+    floors = {"glibc": platform.glibc, "glibcxx": platform.glibcxx, "cxxabi": platform.cxxabi}
+    values: dict[Stage, Inputs] = {
+        Stage.LIBRARIES: {
+            "release": release.release,
+            "arch": settings.arch.value,
+            "commit": release.tensorflow_commit,
+            "variants": "+".join(sorted(variant.value for variant in settings.variants)),
+            "image": builder.key,
+            **floors,
+        },
+        Stage.PREFIX: {"default variant": settings.variants[0].value},
+        Stage.PROGRAMS: {"image": builder.key},
+        Stage.MODEL: {"runtime": str(release.edgetpu_runtime)},
+        Stage.BUNDLE: {
+            "sample": sample.digest if sample else "",
+            "release file": fingerprint.of_paths(settings.project.releases / f"{release.release}.yaml"),
+        },
+    }
+    files = digests(settings.project.root)
+    return {stage: {**values[stage], **files[stage]} for stage in values}

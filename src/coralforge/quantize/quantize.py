@@ -1,0 +1,195 @@
+"""From a Keras model or a SavedModel to a .tflite that the Edge TPU compiler takes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coralforge.errors import user_error
+from coralforge.events import Sink
+from coralforge.quantize.check import check_quantized
+from coralforge.quantize.environment import find_python
+from coralforge.quantize.process import Limits, run_worker
+from coralforge.quantize.report import QuantizeReport, make_report
+from coralforge.quantize.tidy import tidied
+from coralforge.quantize.worker import preprocess
+from coralforge.quantize.worker.functions import looks_like_function
+from coralforge.quantize.worker.request import Request
+from coralforge.tflite.model import parse_model, write_file
+from coralforge.util import fingerprint
+
+IOS = ("uint8", "int8")
+MAX_SAMPLES = 100_000
+TIMEOUT = 7200.0  # seconds
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """What is to be quantized, and how. One of ``samples`` and ``random`` is given."""
+
+    model: Path
+    output: Path
+    samples: str = ""
+    """A folder of images, an .npz or .npy file, MODULE:FUNCTION or FILE.py:FUNCTION."""
+    random: int = 0
+    """That many random samples instead: for trying out; the report says that nothing is verified."""
+    preprocess: str = preprocess.AUTO
+    io: str = "uint8"
+    max_samples: int = 500
+    signature: str = ""
+    """Of a SavedModel with several."""
+    shape: str = ""
+    """Such as ``224x224x3``, for an input whose sizes the model leaves open."""
+    trust: bool = False
+    """Run code that the model file holds or names."""
+    timeout: float = TIMEOUT
+    """Seconds for everything."""
+    memory: int = 0
+    """MiB that the worker may take; 0 for three quarters of the machine's."""
+    folder: Path = field(default_factory=Path.cwd)
+    """What relative paths in ``samples`` are relative to, and where a sample function's module is looked for."""
+
+
+def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:
+    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``).
+
+    The same model, samples and options give the same bytes. Nothing is written unless everything went well.
+
+    Args:
+        sink: gets steps, and progress in samples.
+        python: an interpreter that has TensorFlow; by default what ``environment.find_python`` finds.
+
+    Raises:
+        CoralforgeError: exit code 2 for what was given, 3 without TensorFlow, 5 when the worker fails; the reasons
+            are in docs/errors.md.
+    """
+    started = time.monotonic()
+    check_options(options)
+    interpreter = python or find_python()
+    with tempfile.TemporaryDirectory(prefix="coralforge-quantize-", ignore_cleanup_errors=True) as staging:
+        request = _request(options, Path(staging))
+        facts = run_worker(interpreter, request, _limits(options), sink)
+        converted = parse_model(options.output, request.output.read_bytes())
+    data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
+    model = parse_model(options.output, data)
+    check_quantized(model, options.model, facts["versions"]["tensorflow"])
+    place = options.output.with_suffix(".quantize.json")
+    report = make_report(
+        options.model,
+        options.output,
+        place,
+        _facts(options, {**facts, "lowered": list(changes)}, data),
+        time.monotonic() - started,
+        model.graph,
+    )
+    write_file(options.output, data)
+    write_file(place, report.json())
+    return report
+
+
+def check_options(options: QuantizeOptions) -> None:
+    """Refuse what can be refused without looking into any file.
+
+    Raises:
+        CoralforgeError: exit code 2, reason ``samples-missing``, ``quantize-option``, ``preprocess-unknown``,
+            ``model-missing`` or ``model-output``.
+    """
+    preprocess.parse(options.preprocess)
+    _shape(options.shape)
+    wrong = {
+        f"--io {options.io!r} is not one of {', '.join(IOS)}": options.io not in IOS,
+        "--random and --samples are both given; one of them is wanted": bool(options.random and options.samples),
+        f"--random {options.random} is not between 1 and {MAX_SAMPLES}": not 0 <= options.random <= MAX_SAMPLES,
+        f"--max-samples {options.max_samples} is not between 1 and {MAX_SAMPLES}": not 1
+        <= options.max_samples
+        <= MAX_SAMPLES,
+        f"--timeout {options.timeout} is not a number of seconds": not options.timeout > 0,
+        f"--memory {options.memory} is not a number of MiB": options.memory < 0,
+        f"the output {options.output} does not end in .tflite": options.output.suffix != ".tflite",
+    }
+    for brief in [text for text, holds in wrong.items() if holds]:
+        raise user_error(brief, reason="quantize-option")
+    if not options.samples and not options.random:
+        raise user_error(
+            "neither --samples nor --random is given",
+            reason="option-missing",
+            remedy="--samples DIR with pictures like those that the model will see; --random 100 only to try it out",
+        )
+    if not options.model.exists():
+        raise user_error(f"the model {options.model} does not exist", reason="model-missing")
+    if options.output.resolve() == options.model.resolve():
+        raise user_error(f"the output {options.output} is the input", reason="model-output")
+    if options.output.is_dir() or not options.output.parent.is_dir():
+        why = "it is a folder" if options.output.is_dir() else "there is no such folder"
+        raise user_error(
+            f"{options.output} cannot be written: {why}",
+            reason="model-write",
+            remedy="choose another --output",
+        )
+
+
+def _request(options: QuantizeOptions, staging: Path) -> Request:
+    return Request(
+        model=str(options.model.absolute()),
+        staging=str(staging),
+        samples=options.samples,
+        random=options.random,
+        preprocess=options.preprocess,
+        io=options.io,
+        max_samples=options.max_samples,
+        signature=options.signature,
+        shape=_shape(options.shape),
+        trust=options.trust,
+        folder=str(options.folder.absolute()),
+    )
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = text.split("x") if text else []
+    if not all(size.isdecimal() and 0 < int(size) < 1 << 20 for size in sizes):
+        raise user_error(
+            f"--input-shape {text!r} is not a shape",
+            reason="quantize-option",
+            remedy="for example --input-shape 224x224x3",
+        )
+    return tuple(map(int, sizes))
+
+
+def _limits(options: QuantizeOptions) -> Limits:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Limits(options.timeout, options.memory << 20 if options.memory else machine * 3 // 4)
+
+
+def _facts(options: QuantizeOptions, facts: dict[str, Any], data: bytes) -> dict[str, Any]:
+    """The worker's facts, and what only this side knows."""
+    bare = not looks_like_function(options.samples) or (options.folder / options.samples).exists()
+    origin = Path(options.samples).name if bare else options.samples
+    model = {"name": options.model.name, "sha256": _digest(options.model), "bytes": _bytes(options.model)}
+    output = {"name": options.output.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    samples = {
+        "random": bool(options.random),
+        "origin": f"RANDOM {options.random}" if options.random else origin,
+        **facts["samples"],
+    }
+    return {**facts, "model": {**model, **facts["model"]}, "output": {**output, "io": options.io}, "samples": samples}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 (hex) of a file; of names and contents of a folder."""
+    if path.is_dir():
+        return fingerprint.of_paths(path)
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

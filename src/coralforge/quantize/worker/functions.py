@@ -1,0 +1,126 @@
+"""Samples from a Python function of the user's: MODULE:FUNCTION or FILE.py:FUNCTION."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coralforge.errors import CoralforgeError, user_error
+from coralforge.quantize.worker import samples
+from coralforge.quantize.worker.arrays import MAX_KEPT
+from coralforge.quantize.worker.preprocess import RAW, Preprocess, unsaid
+from coralforge.quantize.worker.samples import Feed, Input, Samples
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that gives samples one after the other; it may go on forever."""
+
+    text: str
+    folder: Path
+    most: int
+    kind: str = "function"
+
+    def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
+        """See :class:`samples.Source`. Calls the function once."""
+        kept: list[Feed] = []
+        size, ended = 0, True
+        with _guarded(self.text):
+            for index, value in enumerate(find_function(self.text, self.folder)()):
+                if index == self.most:
+                    ended = False
+                    break
+                feed = _feed(inputs, value, preprocess, f"sample {index} of {self.text}")
+                kept.append(feed)
+                size += sum(array.nbytes for array in feed.values())
+                if size > MAX_KEPT:
+                    raise samples.too_large(f"{index + 1} samples of {self.text} take {size / 2**30:.1f} GiB")
+        if not kept:
+            raise samples.missing(f"{self.text} gave no samples")
+        order = samples.choose(len(kept), len(kept))
+        return Samples(len(kept), len(kept) if ended else None, lambda index: kept[order[index]])
+
+
+def looks_like_function(text: str) -> bool:
+    """Whether ``--samples`` names a function, and not a file or a folder."""
+    place, colon, name = text.rpartition(":")
+    return bool(colon and place and name.isidentifier())
+
+
+def find_function(text: str, folder: Path) -> Any:
+    """The function, its module imported from ``folder`` or from what is installed.
+
+    Raises:
+        CoralforgeError: reason ``samples-function``, exit code 2.
+    """
+    place, _, name = text.rpartition(":")
+    with _guarded(text):
+        module = _from_file(folder / place) if place.endswith(".py") else _imported(place, folder)
+        function = getattr(module, name, None)
+    if not callable(function):
+        raise _wrong(text, f"{place} has no function {name}")
+    return function
+
+
+def _from_file(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise _wrong(str(path), "there is no such file")
+    sys.path.append(str(path.parent))  # for what stands beside it
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _imported(name: str, folder: Path) -> Any:
+    # Last, so that a file of the user's never stands in for a package that this program uses.
+    sys.path.append(str(folder))
+    return importlib.import_module(name)
+
+
+@contextmanager
+def _guarded(text: str) -> Iterator[None]:
+    """Turns whatever the user's code raises into one error that names its line."""
+    try:
+        yield
+    except (CoralforgeError, MemoryError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # SystemExit too
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        said = (str(error).splitlines() or [""])[0][:300]
+        raise _wrong(text, f"{last.filename}:{last.lineno}: {type(error).__name__}: {said}") from error
+
+
+def _wrong(text: str, details: str) -> CoralforgeError:
+    return user_error(
+        f"the sample function {text} does not work",
+        reason="samples-function",
+        details=details,
+        remedy="it is called without arguments and gives arrays; its packages have to be in the environment"
+        " with TensorFlow (docs/quantize.md)",
+    )
+
+
+def _feed(inputs: Sequence[Input], value: Any, preprocess: Preprocess | None, label: str) -> Feed:
+    import numpy as np
+
+    if isinstance(value, Mapping):
+        arrays = dict(value)
+    elif isinstance(value, (list, tuple)) and (len(inputs) > 1 or all(isinstance(v, np.ndarray) for v in value)):
+        arrays = samples.by_position(inputs, value, label)
+    else:
+        arrays = samples.by_position(inputs, [value], label)
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    for one in inputs:
+        kind = arrays[one.name].dtype.name if one.name in arrays else ""
+        if preprocess is None and kind == "uint8" and one.kind == "float32" and len(one.shape) == 4:
+            raise unsaid()
+    return samples.checked(inputs, samples.scaled(inputs, arrays, preprocess or RAW, label), label)

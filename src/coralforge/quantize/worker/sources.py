@@ -1,0 +1,35 @@
+"""From the text of `--samples` to a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from coralforge.quantize.worker import samples
+from coralforge.quantize.worker.arrays import read_heads
+from coralforge.quantize.worker.functions import Function, looks_like_function
+from coralforge.quantize.worker.pictures import find_pictures
+from coralforge.quantize.worker.random_samples import Random
+from coralforge.quantize.worker.request import Request
+from coralforge.quantize.worker.samples import Source
+
+
+def open_source(request: Request) -> Source:
+    """Look at the samples as far as that goes without the model.
+
+    Raises:
+        CoralforgeError: exit code 2, reason ``samples-missing``, ``samples-invalid`` or ``samples-too-large``.
+    """
+    if request.random:
+        return Random(request.random)
+    text, folder = request.samples, Path(request.folder)
+    path = folder / text
+    if path.is_dir():
+        return find_pictures(path, request.max_samples)
+    if path.is_file():
+        return read_heads(path, request.max_samples)
+    if looks_like_function(text):
+        return Function(text, folder, request.max_samples)
+    raise samples.missing(
+        f"the samples {text} do not exist",
+        remedy="give a folder of images, an .npz or .npy file, or MODULE:FUNCTION",
+    )

@@ -1,0 +1,1 @@
+"""Reads .tflite files that may come from anywhere, and cuts them."""

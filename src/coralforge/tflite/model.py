@@ -1,0 +1,110 @@
+"""Reads .tflite files from anywhere, safely, and writes them in one step."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coralforge.errors import CoralforgeError, user_error
+from coralforge.tflite import schema
+from coralforge.tflite.flatbuffer import Malformed, walk
+from coralforge.tflite.graph import Graph, main_graph
+
+MAX_BYTES = 256 << 20  # ten times the largest model that makes sense on an Edge TPU, which has 8 MB of memory
+
+# What FlatBuffers' Python code and numpy raise for numbers that the walk does not look at.
+_UNREADABLE = (struct.error, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file that could be read. ``native`` is its ``ModelT``; treat it as read-only."""
+
+    path: Path
+    size: int
+    graph: Graph
+    subgraphs: int
+    native: Any = field(repr=False, compare=False)
+
+
+def read_model(path: Path) -> Model:
+    """Read and check a .tflite file.
+
+    Raises:
+        CoralforgeError: reason ``model-missing``, ``model-unreadable``, ``model-too-large`` or ``model-invalid``;
+            all exit code 2.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise user_error(f"the model {path} is not a file", reason="model-unreadable")
+        if status.st_size > MAX_BYTES:
+            raise user_error(f"{path} is larger than {MAX_BYTES >> 20} MiB", reason="model-too-large")
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise user_error(f"the model {path} does not exist", reason="model-missing") from error
+    except OSError as error:
+        raise user_error(f"the model {path} cannot be read: {error.strerror}", reason="model-unreadable") from error
+    return parse_model(path, data)
+
+
+def parse_model(path: Path, data: bytes) -> Model:
+    """Check the bytes of a model; ``path`` is only named in errors.
+
+    Raises:
+        CoralforgeError: reason ``model-invalid``, exit code 2.
+    """
+    try:
+        walk(data)
+        native = schema.unpack(data)
+        graph = main_graph(native)
+    except Malformed as error:
+        raise _invalid(path, str(error)) from error
+    except _UNREADABLE as error:
+        raise _invalid(path, "its flatbuffer is damaged") from error
+    return Model(path, len(data), graph, len(native.subgraphs), native)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` with one rename: there is the old file, or the whole new one.
+
+    Raises:
+        CoralforgeError: reason ``model-write``, exit code 2.
+    """
+    write_files({path: data})
+
+
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Put several files into place, each with one rename, and none before all of them are written.
+
+    Raises:
+        CoralforgeError: reason ``model-write``, exit code 2.
+    """
+    made: dict[Path, Path] = {}
+    path = Path()
+    try:
+        for path, data in files.items():
+            number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+            made[path] = Path(name)
+            with os.fdopen(number, "wb") as stream:
+                stream.write(data)
+                os.fchmod(stream.fileno(), 0o644)
+        for path, temporary in made.items():
+            temporary.replace(path)
+    except OSError as error:
+        raise user_error(
+            f"{path} cannot be written: {error.strerror}", reason="model-write", remedy="choose another --output"
+        ) from error
+    finally:
+        for temporary in made.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _invalid(path: Path, what: str) -> CoralforgeError:
+    return user_error(f"{path} is not a valid TensorFlow Lite model: {what}", reason="model-invalid")

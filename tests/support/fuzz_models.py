@@ -1,0 +1,40 @@
+"""Feeds damaged models to all of `invoke inspect`, in a process of its own with little memory.
+
+    python -m tests.support.fuzz_models CASES FIRST_SEED MEGABYTES FOLDER
+
+FOLDER holds real models. Prints JSON: cases, how many were shown, CPU seconds in total and of the slowest case.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from tests.support.damage import KINDS, REAL, damaged
+from tests.support.inspect_everything import inspect_everything
+from tests.support.mutations import mutated
+
+
+def main(cases: int, first: int, megabytes: int, folder: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+    real = {name: (folder / f"{name}.tflite").read_bytes() for name in REAL}
+    names = [*KINDS, *REAL]
+    shown, slowest, started = 0, 0.0, time.process_time()
+    for seed in range(first, first + cases):
+        name, before = names[seed % len(names)], time.process_time()
+        data = mutated(real[name], seed) if name in real else damaged(name, seed)
+        try:
+            shown += inspect_everything(data, terminal=seed % 20 == 0) is not None
+        except BaseException:
+            print(f"{name}, seed {seed}", file=sys.stderr)
+            raise
+        slowest = max(slowest, time.process_time() - before)
+    total = time.process_time() - started
+    print(json.dumps({"cases": cases, "shown": shown, "seconds": total, "slowest": slowest}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

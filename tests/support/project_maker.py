@@ -1,0 +1,21 @@
+"""Copies of what the engine reads of a checkout."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from coralforge.settings import Project
+from tests.conftest import ROOT
+
+PROJECT_FOLDERS = ("docker", "releases", "scripts", "simulator", "src", "templates", "toolchains")
+PROJECT_FILES = ("LICENSE", "pipeline.yaml", "requirements-models.lock")
+
+
+def copy_project_files(destination: Path) -> Project:
+    """A project in ``destination`` whose files may be changed."""
+    for name in PROJECT_FOLDERS:
+        shutil.copytree(ROOT / name, destination / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in PROJECT_FILES:
+        shutil.copy(ROOT / name, destination)
+    return Project(destination)

@@ -1,0 +1,191 @@
+"""Models of pipeline.yaml: found, compiled, and refused where they fall short of what was asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from coralforge.bundle.manifest import ModelUsed
+from coralforge.bundle.model_files import survey_models
+from coralforge.bundle.model_maker import RECORD, make
+from coralforge.bundle.stripes import sample_image
+from coralforge.compile.simulator import compile_for_simulator
+from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.events import Recorder
+from coralforge.tflite.model import read_model
+from tests.support.model_maker import classifier, mixed
+from tests.support.model_project import settings_with
+
+CLASSIFIER = """\
+    net:
+      model: {path: net.tflite}
+      target: simulator
+      labels: {path: labels.txt}
+      image: {path: image.bmp}
+      expected: 1
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "net.tflite").write_bytes(classifier())
+    (tmp_path / "mixed.tflite").write_bytes(mixed())
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    (tmp_path / "image.bmp").write_bytes(sample_image())
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def made(project: Path, models: str, name: str = "net") -> Path:
+    make(settings_with(project, models), name, project / "out", Recorder())
+    return project / "out"
+
+
+def refused(project: Path, models: str) -> CoralforgeError:
+    with pytest.raises(CoralforgeError) as caught:
+        made(project, models)
+    gate = caught.value.reason == "model-mapped-fraction"
+    assert caught.value.code is (ExitCode.GATE if gate else ExitCode.USER)
+    return caught.value
+
+
+def used(out: Path) -> ModelUsed:
+    return ModelUsed.model_validate_json((out / RECORD).read_bytes())
+
+
+def test_a_model_for_the_simulator_comes_with_its_question_and_a_record(project: Path) -> None:
+    out = made(project, CLASSIFIER)
+    assert {path.name for path in out.iterdir()} == {
+        "model.tflite",
+        "model_edgetpu-sim.tflite",
+        "labels.txt",
+        "image.bmp",
+        "expected.json",
+        RECORD,
+    }
+    assert json.loads((out / "expected.json").read_text()) == {"top1_index": 1, "top1_label": "dog"}
+    assert used(out).mapped == used(out).operations == len(read_model(out / "model.tflite").graph.operations)
+    assert "SIMULATED" in used(out).compiler
+    assert used(out).min_runtime is None
+
+
+def test_a_model_below_its_fraction_enters_no_bundle(project: Path) -> None:
+    error = refused(project, "net: {model: {path: mixed.tflite}, target: simulator}")
+    assert error.reason == "model-mapped-fraction"
+    assert "of" in error.brief
+    assert "min_mapped" in error.remedy
+
+
+def test_a_user_may_say_that_less_is_enough(project: Path) -> None:
+    out = made(project, "net: {model: {path: mixed.tflite}, target: simulator, min_mapped: 0.1}")
+    assert 0 < used(out).mapped < used(out).operations
+    assert not used(out).checked
+
+
+def test_a_model_for_the_cpu_has_to_be_asked_for(project: Path) -> None:
+    assert refused(project, "net: {model: {path: net.tflite}, target: cpu}").reason == "model-mapped-fraction"
+    out = made(project, "net: {model: {path: net.tflite}, target: cpu, min_mapped: 0}")
+    assert {path.name for path in out.iterdir()} == {"model.tflite", RECORD}
+
+
+class TestCompiledBeforehand:
+    """With pairs of a plain model and what Google's compiler made of it."""
+
+    pytestmark = pytest.mark.testdata
+    models = "net: {model: {path: plain.tflite}, compiled: {path: compiled.tflite}, min_mapped: 0.8}"
+
+    def take(self, project: Path, testdata: Path, plain: str, compiled: str) -> None:
+        shutil.copy(testdata / f"{plain}.tflite", project / "plain.tflite")
+        shutil.copy(testdata / f"{compiled}.tflite", project / "compiled.tflite")
+
+    @pytest.mark.parametrize(
+        ("name", "mapped", "operations"),
+        [("mobilenet_v1_0.25_128_quant", 31, 31), ("deeplabv3_mnv2_dm05_pascal_quant", 64, 72)],
+    )
+    def test_it_is_taken_and_counted(
+        self, project: Path, testdata: Path, name: str, mapped: int, operations: int
+    ) -> None:
+        self.take(project, testdata, name, f"{name}_edgetpu")
+        out = made(project, self.models)
+        assert (used(out).mapped, used(out).operations, used(out).min_runtime) == (mapped, operations, 12)
+        assert used(out).compiler == "compiled beforehand"
+        assert (out / "model_edgetpu.tflite").read_bytes() == (testdata / f"{name}_edgetpu.tflite").read_bytes()
+
+    def test_what_was_made_of_another_model_is_refused(self, project: Path, testdata: Path) -> None:
+        self.take(project, testdata, "mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq_edgetpu")
+        assert refused(project, self.models).reason == "model-pair"
+
+    def test_one_for_a_newer_runtime_than_the_release_is_refused(self, project: Path, testdata: Path) -> None:
+        name = "mobilenet_v1_0.25_128_quant"
+        self.take(project, testdata, name, f"{name}_edgetpu")
+        settings = settings_with(project, self.models)
+        older = replace(settings, release=settings.release.model_copy(update={"edgetpu_runtime": 11}))
+        with pytest.raises(CoralforgeError) as caught:
+            make(older, "net", project / "out", Recorder())
+        assert caught.value.reason == "model-runtime"
+
+    def test_one_for_the_simulator_is_not_for_hardware(self, project: Path, testdata: Path) -> None:
+        self.take(project, testdata, "mobilenet_v1_0.25_128_quant", "mobilenet_v1_0.25_128_quant")
+        compiled = compile_for_simulator(read_model(project / "plain.tflite"))
+        (project / "compiled.tflite").write_bytes(compiled.data)
+        assert refused(project, self.models).code is ExitCode.USER
+
+
+@pytest.mark.parametrize(
+    ("models", "reason", "named"),
+    [
+        ("net: {model: {path: none.tflite}}", "model-file", "models.net.model"),
+        ("net: {model: {path: labels.txt}}", "model-quantize", "add 'quantize'"),
+        ("net: {model: {path: net.tflite}, quantize: {random: 3}}", "model-quantize", "remove 'quantize'"),
+        ("net: {model: {path: net.tflite}}\nnet: {}", "yaml-duplicate-key", "net"),
+        ("net: {model: {}}", "config-invalid", "exactly one of 'path' and 'places'"),
+        ("net: {model: {path: a}, expected: 1}", "config-invalid", "all three or none"),
+        ("net: {model: {path: a}, quantize: {}}", "config-invalid", "exactly one of 'samples' and 'random'"),
+        ("net: {model: {path: a}, compiled: {path: b}, target: cpu}", "config-invalid", "'compiled' goes with"),
+        ("net: {model: {path: a}, min_mapped: 2}", "config-invalid", "min_mapped"),
+        ("net: {model: {path: a}, target: tpu}", "config-invalid", "target"),
+        ("Net: {model: {path: a}}", "config-invalid", "Net"),
+        (CLASSIFIER.replace("expected: 1", "expected: 2"), "model-question", "2 lines"),
+        (CLASSIFIER.replace("image.bmp", "labels.txt"), "model-question", "BMP"),
+    ],
+)
+def test_what_is_wrong_is_named(project: Path, models: str, reason: str, named: str) -> None:
+    error = refused(project, models)
+    assert error.reason == reason, error
+    assert named in str(error)
+
+
+class TestSurvey:
+    def test_the_key_follows_the_content_of_each_file(self, project: Path) -> None:
+        settings = settings_with(project, CLASSIFIER)
+        (before,) = survey_models(settings)
+        assert survey_models(settings) == (before,)
+        (project / "labels.txt").write_text("cat\nbird\n")
+        (after,) = survey_models(settings)
+        assert before.inputs is not None
+        assert after.inputs is not None
+        assert {name for name in after.inputs if after.inputs[name] != before.inputs[name]} == {"labels"}
+
+    def test_options_are_part_of_the_key(self, project: Path) -> None:
+        (before,) = survey_models(settings_with(project, CLASSIFIER))
+        (after,) = survey_models(settings_with(project, CLASSIFIER + "      min_mapped: 0.5\n"))
+        assert before != after
+
+    def test_a_folder_of_samples_counts_with_all_its_files(self, project: Path) -> None:
+        (project / "samples").mkdir()
+        (project / "samples/a.png").write_bytes(b"a")
+        models = "net: {model: {path: net.keras}, quantize: {samples: samples}}"
+        (project / "net.keras").write_bytes(b"k")
+        (before,) = survey_models(settings_with(project, models))
+        (project / "samples/b.png").write_bytes(b"b")
+        (after,) = survey_models(settings_with(project, models))
+        assert before != after
+
+    def test_a_pinned_model_that_is_not_fetched_is_unknown(self, project: Path) -> None:
+        place = "{url: 'https://example.org/net.tflite', sha256: '" + "0" * 64 + "'}"
+        (fact,) = survey_models(settings_with(project, f"net: {{model: {{places: [{place}]}}}}"))
+        assert fact.inputs is None

@@ -1,0 +1,90 @@
+"""The boundary: every end of a verb becomes an exit code, and no traceback is shown."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from coralforge.commands import boundary
+from coralforge.errors import ExitCode, build_error, user_error
+
+
+def run(verb: object) -> int:
+    try:
+        boundary.run(verb)  # type: ignore[arg-type]
+    except SystemExit as end:
+        assert isinstance(end.code, int)
+        return end.code
+    return 0
+
+
+def test_a_verb_that_returns_is_success() -> None:
+    assert run(lambda: None) == 0
+
+
+def test_an_error_shows_what_why_and_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    def verb() -> None:
+        raise user_error("it is wrong", reason="some-reason", details="line 1\nline 2", remedy="do it right")
+
+    assert run(verb) == ExitCode.USER
+    shown = capsys.readouterr().err
+    assert shown == ("error: it is wrong\n  line 1\n  line 2\n  what to do: do it right\n  [some-reason, exit 2]\n")
+
+
+def test_each_kind_has_its_own_code() -> None:
+    def verb() -> None:
+        raise build_error("no", reason="r")
+
+    assert run(verb) == 5
+
+
+def test_a_bug_is_reported_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def verb() -> None:
+        raise ZeroDivisionError("oops")
+
+    assert run(verb) == ExitCode.INTERNAL
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    assert "ZeroDivisionError: oops" in shown
+    (kept,) = tmp_path.glob("coralforge-*.traceback")
+    assert "Traceback" in kept.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cleans_up_and_exits_with_130(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    cleaned = []
+
+    def verb() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        finally:
+            cleaned.append(True)
+
+    assert run(verb) == ExitCode.CANCELLED
+    assert cleaned == [True]
+    assert "cancelled" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_leaves_at_once() -> None:
+    child = os.fork()
+    if child == 0:
+
+        def verb() -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                os._exit(99)  # cleaning up went on: the second signal was not heard
+
+        boundary.run(verb)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == ExitCode.CANCELLED

@@ -1,0 +1,44 @@
+"""The house stays as it is drawn: arrows between rooms run downward, and there are few of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+
+from tests.conftest import ROOT
+
+MOST_ARROWS = 110
+
+
+def room(module: str) -> str:
+    """The room that a module stands in: the name below ``coralforge``, or ``coralforge`` itself."""
+    return module.split(".")[1] if "." in module else module
+
+
+def test_arrows_between_rooms_run_downward() -> None:
+    """The layers are in pyproject.toml; import-linter names each import that breaks them."""
+    program = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run(
+        [program, "--no-cache"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_rooms_have_few_arrows_between_them() -> None:
+    graph = grimp.build_graph("coralforge", cache_dir=None)
+    arrows = {
+        (room(importer), room(imported))
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if room(importer) != room(imported)
+    }
+    assert len(arrows) <= MOST_ARROWS, f"{len(arrows)} arrows"

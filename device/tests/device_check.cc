@@ -1,9 +1,11 @@
-// Runs compiled models through the libedgetpu that it finds, and their plain ones on the CPU, and compares every byte.
+// Runs compiled models through the libedgetpu that it finds, and their plain ones on the CPU, and compares
+// every byte.
 //
 //   device_check [--rounds N] [--option NAME VALUE]... [--pause] COMPILED PLAIN [COMPILED PLAIN]...
 //
-// All models are open at once on one device, and take turns. What it prints is one line for each inference. Exit code:
-// 0 equal, 1 different, 2 usage, 3 no device, 4 the device cannot be opened, 5 a model cannot be loaded, 6 an inference failed.
+// All models are open at once on one device, and take turns. What it prints is one line for each inference.
+// Exit code: 0 equal, 1 different, 2 usage, 3 no device, 4 the device cannot be opened, 5 a model cannot be
+// loaded, 6 an inference failed.
 
 #include <dlfcn.h>
 #include <unistd.h>
@@ -127,7 +129,8 @@ bool Round(int round, size_t number, const Pair& pair, std::mt19937* random) {
   tflite::Interpreter& plain = pair.plain->interpreter();
   for (size_t i = 0; i < compiled.inputs().size(); ++i) {
     Fill(compiled.input_tensor(i), random);
-    std::memcpy(plain.input_tensor(i)->data.raw, compiled.input_tensor(i)->data.raw, compiled.input_tensor(i)->bytes);
+    std::memcpy(plain.input_tensor(i)->data.raw, compiled.input_tensor(i)->data.raw,
+                compiled.input_tensor(i)->bytes);
   }
   pair.compiled->Run();
   pair.plain->Run();

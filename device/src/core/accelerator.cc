@@ -63,7 +63,8 @@ std::optional<Answer> Accelerator::Control(const Setup& setup, const Bytes& data
 
 std::optional<Answer> Accelerator::Standard(const Setup& setup) {
   ++stats_.control().standard;
-  if (!setup.in()) return Answer{Status::kOk, {}, setup.length};  // features, addresses, SET_SEL, SET_ISOCH_DELAY
+  if (!setup.in())
+    return Answer{Status::kOk, {}, setup.length};  // features, addresses, SET_SEL, SET_ISOCH_DELAY
   switch (setup.request) {
     case kGetDescriptor: {
       Bytes descriptor = DescriptorOf(appearance(), static_cast<uint8_t>(setup.value >> 8));
@@ -120,7 +121,8 @@ std::optional<Answer> Accelerator::Register(const Setup& setup, const Bytes& dat
   }
   ++stats_.control().register_writes;
   if (registers_.Write(offset, LittleEndian(data.data(), data.size()))) Forget(true);
-  listener_->Say(Level::kTrace, "register " + Hex(offset) + " = " + Hex(static_cast<uint32_t>(registers_.Read(offset))));
+  listener_->Say(Level::kTrace,
+                 "register " + Hex(offset) + " = " + Hex(static_cast<uint32_t>(registers_.Read(offset))));
   return Answer{Status::kOk, {}, setup.length};
 }
 
@@ -289,7 +291,8 @@ void Accelerator::OnStart(const Program& program) {
   executing_ = program.kind != ProgramKind::kParameterCaching;
   if (executing_) ++inferences_;
   listener_->Say(Level::kTrace, (executing_ ? "inference " + std::to_string(inferences_) + " of "
-                                            : std::string("parameters of ")) + program.model);
+                                            : std::string("parameters of ")) +
+                                    program.model);
   if (Happens(Fault::kInputUnplug)) Unplug();
 }
 

@@ -1,5 +1,5 @@
-// A Coral USB Accelerator, as it looks from the wire. It has no thread, clock or socket: a front calls it and then asks
-// what has come of it.
+// A Coral USB Accelerator, as it looks from the wire. It has no thread, clock or socket: a front calls it and
+// then asks what has come of it.
 #pragma once
 
 #include <deque>

@@ -17,8 +17,8 @@ Bytes Device(const Appearance& appearance) {
   const bool super = appearance.speed == Speed::kSuper;
   const Identity identity = IdentityOf(appearance);
   // SuperSpeed gives the size of endpoint 0's packets as a power of two.
-  Bytes made = {18, kDevice, 0x10, static_cast<uint8_t>(super ? 3 : 2), 0, 0, 0,
-                static_cast<uint8_t>(super ? 9 : 64)};
+  Bytes made = {18, kDevice, 0x10, static_cast<uint8_t>(super ? 3 : 2),
+                0,  0,       0,    static_cast<uint8_t>(super ? 9 : 64)};
   Put16(&made, identity.vendor);
   Put16(&made, identity.product);
   Append(&made, {0x00, 0x01, 0, 0, 0, 1});
@@ -29,8 +29,15 @@ Bytes Configuration(const Appearance& appearance) {
   const bool super = appearance.speed == Speed::kSuper;
   const std::vector<Endpoint> endpoints = EndpointsOf(appearance);
   const InterfaceClass interface = InterfaceClassOf(appearance.mode);
-  Bytes body = {9, kInterface, 0, 0, static_cast<uint8_t>(endpoints.size()), interface.device_class,
-                interface.subclass, interface.protocol, 0};
+  Bytes body = {9,
+                kInterface,
+                0,
+                0,
+                static_cast<uint8_t>(endpoints.size()),
+                interface.device_class,
+                interface.subclass,
+                interface.protocol,
+                0};
   if (appearance.mode == Mode::kDfu) {
     // Attributes: detaches itself, tolerates manifestation, takes and gives firmware; 100 ms to detach.
     Append(&body, {9, kDfuFunctional, 0x0F, 100, 0});
@@ -55,9 +62,9 @@ Bytes Configuration(const Appearance& appearance) {
 }
 
 Bytes BinaryObjectStore() {
-  return {5, kBos, 22, 0, 2,                               //
-          7, kCapability, 2, 2, 0, 0, 0,                   // USB 2 extension: link power management
-          10, kCapability, 3, 0, 0x0E, 0, 1, 10, 100, 0};  // SuperSpeed: full, high, super
+  return {5,  kBos,        22, 0, 2,                        //
+          7,  kCapability, 2,  2, 0,    0, 0,               // USB 2 extension: link power management
+          10, kCapability, 3,  0, 0x0E, 0, 1, 10, 100, 0};  // SuperSpeed: full, high, super
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ struct InterfaceClass {
 
 InterfaceClass InterfaceClassOf(Mode mode);
 
-// By the descriptor's type (1 device, 2 configuration, 6 qualifier, 15 BOS); empty if the device has none such.
+// By the descriptor's type (1 device, 2 configuration, 6 qualifier, 15 BOS); empty if the device has none
+// such.
 Bytes DescriptorOf(const Appearance& appearance, uint8_t type);
 
 }  // namespace coral_device

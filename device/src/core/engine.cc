@@ -56,7 +56,8 @@ bool Engine::Begin() {
   }
   if (run.candidates.empty()) {
     if (whole_ || sent.size() >= longest) {
-      Stop("instructions of " + std::to_string(sent.size()) + " bytes belong to none of the models it was given");
+      Stop("instructions of " + std::to_string(sent.size()) +
+           " bytes belong to none of the models it was given");
     }
     return false;
   }
@@ -157,7 +158,8 @@ bool Engine::SendOutput(const Step& step) {
 std::string Engine::MissingParameters(const Program& program) const {
   const bool cached = program.kind == ProgramKind::kExecutionOnly && program.caching_token != 0;
   if (!cached || (program.caching_token == cached_token_ && cached_.count(program.package) != 0)) return "";
-  return "the parameters of " + Describe(program) + " are not in the chip's memory: none, or another model's, are";
+  return "the parameters of " + Describe(program) +
+         " are not in the chip's memory: none, or another model's, are";
 }
 
 void Engine::StartComputing() {

@@ -36,8 +36,8 @@ enum class Fault : uint8_t {
   kPlainLayout,
 };
 
-// Faults that are set. Each has a number: a block of firmware, a register's offset, or the inference it happens in,
-// counted from 1; 0, when none was given, stands for each.
+// Faults that are set. Each has a number: a block of firmware, a register's offset, or the inference it
+// happens in, counted from 1; 0, when none was given, stands for each.
 class Faults {
  public:
   // Adds `NAME` or `NAME=NUMBER` (decimal or 0x...). Returns what is wrong with it, empty if nothing is.

@@ -14,7 +14,8 @@ struct Layer {
   size_t element_bytes;  // 1, 2 or 4
   // The chip knows no signed integers: the driver flips the highest bit of each element, both ways.
   bool flip_sign;
-  // Where each element of the tensor lies on the wire, counted in elements. Empty: in order, from the beginning.
+  // Where each element of the tensor lies on the wire, counted in elements. Empty: in order, from the
+  // beginning.
   std::vector<uint32_t> places;
 
   size_t tensor_bytes() const { return elements * element_bytes; }

@@ -55,7 +55,8 @@ struct Program {
   std::vector<Layer> inputs;
   std::vector<Layer> outputs;
 
-  // The instructions that come first, and tell which program it is. The reader makes sure that there are some.
+  // The instructions that come first, and tell which program it is. The reader makes sure that there are
+  // some.
   const Chunk& first() const { return chunks[steps.front().index]; }
 };
 

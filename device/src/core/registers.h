@@ -1,4 +1,5 @@
-// The registers (CSR) of the chip: memory that reads back what was written, but for those the driver waits for.
+// The registers (CSR) of the chip: memory that reads back what was written, but for those the driver waits
+// for.
 #pragma once
 
 #include <cstdint>

@@ -52,8 +52,8 @@ std::string Json(const ProgramStats& program) {
                      Field("parameters", bytes.parameters) + ", " + Field("inputs", bytes.inputs) + ", " +
                      Field("outputs", bytes.outputs) + ", " + Field("events", bytes.events) + ", " +
                      Field("headers", bytes.headers) + "}";
-  return text + ",\n   \"expected_transfer_ms\": {" + Field("usb3", ExpectedMilliseconds(bytes, true)) + ", " +
-         Field("usb2", ExpectedMilliseconds(bytes, false)) + "}}";
+  return text + ",\n   \"expected_transfer_ms\": {" + Field("usb3", ExpectedMilliseconds(bytes, true)) +
+         ", " + Field("usb2", ExpectedMilliseconds(bytes, false)) + "}}";
 }
 
 }  // namespace
@@ -70,8 +70,8 @@ void Stats::Ran(const Program& program, const Traffic& traffic) {
 std::string Stats::Json() const {
   std::string text = "{\"emulated_device\": true,\n \"resets\": " + std::to_string(resets_) + ",\n " +
                      Field("firmware_bytes", firmware_bytes_) + ",\n \"control_transfers\": {" +
-                     Field("standard", control_.standard) + ", " + Field("firmware", control_.firmware) + ", " +
-                     Field("register_reads", control_.register_reads) + ", " +
+                     Field("standard", control_.standard) + ", " + Field("firmware", control_.firmware) +
+                     ", " + Field("register_reads", control_.register_reads) + ", " +
                      Field("register_writes", control_.register_writes) + "},\n \"programs\": [";
   const char* separator = "\n  ";
   for (const auto& [key, program] : programs_) {

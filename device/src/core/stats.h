@@ -55,7 +55,8 @@ class Stats {
   uint64_t firmware_bytes_ = 0;
 };
 
-// Milliseconds that the bytes of one inference need on the bus, at the speeds in docs/device.md. Computing is not in it.
+// Milliseconds that the bytes of one inference need on the bus, at the speeds in docs/device.md. Computing is
+// not in it.
 double ExpectedMilliseconds(const Traffic& traffic, bool super_speed);
 
 }  // namespace coral_device

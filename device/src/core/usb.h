@@ -1,4 +1,5 @@
-// What passes between a front (libusb stand-in, usbredir) and the device: USB's own terms, none of a front's protocol.
+// What passes between a front (libusb stand-in, usbredir) and the device: USB's own terms, none of a front's
+// protocol.
 #pragma once
 
 #include <cstdint>

@@ -59,7 +59,8 @@ std::string Library::Add(const std::string& compiled, const std::string& plain) 
   return packages_ > before ? "" : compiled + " is not compiled for the Edge TPU";
 }
 
-std::string Library::AddPackage(const std::string& name, const Bytes& plain, const uint8_t* options, size_t size) {
+std::string Library::AddPackage(const std::string& name, const Bytes& plain, const uint8_t* options,
+                                size_t size) {
   Result<Programs> programs = ReadPackage(name, packages_++, options, size);
   if (!programs.ok()) return programs.wrong();
   for (auto& program : programs.value()) {
@@ -73,12 +74,13 @@ std::string Library::AddPackage(const std::string& name, const Bytes& plain, con
 }
 
 std::string Library::AddPart(const Program& program, const Bytes& plain) {
-  Result<std::unique_ptr<PlainPart>> part = PlainPart::Make(plain, Names(program.inputs), Names(program.outputs));
+  Result<std::unique_ptr<PlainPart>> part =
+      PlainPart::Make(plain, Names(program.inputs), Names(program.outputs));
   if (!part.ok()) return part.wrong();
   const auto differs = [](const Layer& layer, size_t bytes) {
     return layer.tensor_bytes() == bytes ? ""
-                                         : layer.name + " has " + std::to_string(bytes) + " bytes instead of " +
-                                               std::to_string(layer.tensor_bytes());
+                                         : layer.name + " has " + std::to_string(bytes) +
+                                               " bytes instead of " + std::to_string(layer.tensor_bytes());
   };
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const std::string wrong = differs(program.inputs[i], part.value()->InputBytes(i));

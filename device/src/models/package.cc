@@ -66,7 +66,8 @@ Result<Layer> ReadLayer(const package::Layer& layer) {
     return Wrong{read.name + " has no size"};
   }
   read.wire_bytes = static_cast<size_t>(layer.size_bytes());
-  read.elements = static_cast<size_t>(layer.y()) * static_cast<size_t>(layer.x()) * static_cast<size_t>(layer.z());
+  read.elements =
+      static_cast<size_t>(layer.y()) * static_cast<size_t>(layer.x()) * static_cast<size_t>(layer.z());
   if (read.tensor_bytes() > read.wire_bytes) return Wrong{read.name + " is larger than its buffer"};
   if (const package::OutputLayer* output = layer.any_as_OutputLayer()) {
     std::string wrong = ReadPlaces(layer, *output, &read);
@@ -75,7 +76,8 @@ Result<Layer> ReadLayer(const package::Layer& layer) {
   return read;
 }
 
-Result<std::vector<Layer>> ReadLayers(const flatbuffers::Vector<flatbuffers::Offset<package::Layer>>* layers) {
+Result<std::vector<Layer>> ReadLayers(
+    const flatbuffers::Vector<flatbuffers::Offset<package::Layer>>* layers) {
   std::vector<Layer> read;
   for (size_t i = 0; i < Count(layers); ++i) {
     Result<Layer> layer = ReadLayer(*layers->Get(static_cast<unsigned>(i)));
@@ -86,9 +88,7 @@ Result<std::vector<Layer>> ReadLayers(const flatbuffers::Vector<flatbuffers::Off
 }
 
 // Whether [offset, offset + size) lies within `room` bytes.
-bool Fits(uint32_t offset, uint32_t size, size_t room) {
-  return size > 0 && uint64_t{offset} + size <= room;
-}
+bool Fits(uint32_t offset, uint32_t size, size_t room) { return size > 0 && uint64_t{offset} + size <= room; }
 
 std::string ReadDataStep(const package::Data& data, bool to_host, const Program& program, Step* step) {
   if (data.meta() == nullptr || data.offset() < 0 || data.size() <= 0 || data.meta()->batch() < 0) {
@@ -104,7 +104,9 @@ std::string ReadDataStep(const package::Data& data, bool to_host, const Program&
       return "";
     case package::Buffer::PARAMETERS:
       step->kind = StepKind::kParameters;
-      return Fits(step->offset, step->size, program.parameters.size()) ? "" : "a transfer is beyond the parameters";
+      return Fits(step->offset, step->size, program.parameters.size())
+                 ? ""
+                 : "a transfer is beyond the parameters";
     case package::Buffer::INPUT:
       step->kind = StepKind::kInput;
       break;
@@ -155,7 +157,8 @@ std::string ReadSteps(const package::Executable& executable, Program* program) {
 }
 
 std::string ReadProgram(const package::Executable& executable, Program* program) {
-  if (executable.kind() < package::Kind::MIN || executable.kind() > package::Kind::MAX) return "it is of an unknown kind";
+  if (executable.kind() < package::Kind::MIN || executable.kind() > package::Kind::MAX)
+    return "it is of an unknown kind";
   if (executable.batch_size() <= 0 || executable.batch_size() > 65536) return "its batch size makes no sense";
   program->kind = static_cast<ProgramKind>(executable.kind());
   program->batch_size = static_cast<uint32_t>(executable.batch_size());

@@ -17,8 +17,9 @@ bool Add(int64_t place, Layer* read) {
 }
 
 std::string ReadTiles(const package::Layer& layer, const package::Layout& layout, Layer* read) {
-  if (!Has(layout.y_tile(), layer.y()) || !Has(layout.y_local(), layer.y()) || !Has(layout.x_tile(), layer.x()) ||
-      !Has(layout.x_local(), layer.x()) || !Has(layout.x_row(), layer.x())) {
+  if (!Has(layout.y_tile(), layer.y()) || !Has(layout.y_local(), layer.y()) ||
+      !Has(layout.x_tile(), layer.x()) || !Has(layout.x_local(), layer.x()) ||
+      !Has(layout.x_row(), layer.x())) {
     return "has a layout of another size";
   }
   const auto at = [](const Numbers* numbers, int index) {
@@ -28,7 +29,8 @@ std::string ReadTiles(const package::Layer& layer, const package::Layout& layout
   for (int y = 0; y < layer.y(); ++y) {
     for (int x = 0; x < layer.x(); ++x) {
       const int64_t tile = at(layout.y_tile(), y) + at(layout.x_tile(), x);
-      if (tile < 0 || !Has(layout.tile_offset(), static_cast<int>(tile) + 1)) return "lies in a tile that is not there";
+      if (tile < 0 || !Has(layout.tile_offset(), static_cast<int>(tile) + 1))
+        return "lies in a tile that is not there";
       const int64_t begin = at(layout.tile_offset(), static_cast<int>(tile)) +
                             at(layout.y_local(), y) * at(layout.x_row(), x) + at(layout.x_local(), x);
       for (int z = 0; z < layer.z(); ++z) {
@@ -73,7 +75,8 @@ int64_t Number(const package::Shape& whole, const std::vector<int64_t>& position
   return number;
 }
 
-std::string ReadSlice(const package::Shape& whole, const package::SliceLayout& slice, int64_t offset, Layer* read) {
+std::string ReadSlice(const package::Shape& whole, const package::SliceLayout& slice, int64_t offset,
+                      Layer* read) {
   const size_t rank = whole.dimensions()->size();
   if (slice.shape() == nullptr || slice.shape()->dimensions() == nullptr ||
       slice.shape()->dimensions()->size() != rank || !Has(slice.stride(), static_cast<int>(rank))) {
@@ -87,8 +90,10 @@ std::string ReadSlice(const package::Shape& whole, const package::SliceLayout& s
       place += (walk.at()[i] - slice.shape()->dimensions()->Get(index)->first()) * slice.stride()->Get(index);
     }
     const int64_t number = Number(whole, walk.at());
-    const bool inside = place >= 0 && (static_cast<size_t>(place) + 1) * read->element_bytes <= read->wire_bytes;
-    if (number < 0 || static_cast<size_t>(number) >= read->places.size() || !inside) return "has a slice beyond it";
+    const bool inside =
+        place >= 0 && (static_cast<size_t>(place) + 1) * read->element_bytes <= read->wire_bytes;
+    if (number < 0 || static_cast<size_t>(number) >= read->places.size() || !inside)
+      return "has a slice beyond it";
     read->places[static_cast<size_t>(number)] = static_cast<uint32_t>(place);
   } while (walk.Next());
   return "";

@@ -29,7 +29,8 @@ bool Constant(const tflite::ModelT& model, const tflite::TensorT& tensor) {
 }
 
 // Keeps what leads from inputs to outputs: backwards, since operations stand in the order in which they run.
-std::string Cut(tflite::ModelT* model, const std::vector<int32_t>& inputs, const std::vector<int32_t>& outputs) {
+std::string Cut(tflite::ModelT* model, const std::vector<int32_t>& inputs,
+                const std::vector<int32_t>& outputs) {
   tflite::SubGraphT& graph = *model->subgraphs[0];
   const std::set<int32_t> given(inputs.begin(), inputs.end());
   std::set<int32_t> wanted(outputs.begin(), outputs.end());

@@ -1,4 +1,5 @@
-// The plain model that a compiled one came from, run by TensorFlow Lite between the tensors that the chip sees.
+// The plain model that a compiled one came from, run by TensorFlow Lite between the tensors that the chip
+// sees.
 #pragma once
 
 #include <map>
@@ -16,8 +17,8 @@ namespace coral_device {
 // A part of a model: the operations between some tensors, given by name.
 class PlainPart {
  public:
-  // `model` are the bytes of a model's file. Fails if the operations that lead to the outputs need anything but the
-  // inputs and constants.
+  // `model` are the bytes of a model's file. Fails if the operations that lead to the outputs need anything
+  // but the inputs and constants.
   static Result<std::unique_ptr<PlainPart>> Make(const Bytes& model, const std::vector<std::string>& inputs,
                                                  const std::vector<std::string>& outputs);
 

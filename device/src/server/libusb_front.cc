@@ -171,8 +171,8 @@ void Client::Cancel(uint32_t id) {
 }
 
 void Client::OnCompletion(uint64_t id, const Completion& completion) {
-  Answer(AnswerKind::kCompletion, static_cast<uint32_t>(id), static_cast<int32_t>(completion.status), completion.data,
-         completion.taken);
+  Answer(AnswerKind::kCompletion, static_cast<uint32_t>(id), static_cast<int32_t>(completion.status),
+         completion.data, completion.taken);
 }
 
 void Client::OnMessage(const std::string& text) {

@@ -109,7 +109,8 @@ int TellOther(const Options& options) {
     if (stream.received().size() >= sizeof(answer)) {
       std::memcpy(&answer, stream.received().data(), sizeof(answer));
       if (stream.received().size() >= sizeof(answer) + answer.size) {
-        std::cout.write(reinterpret_cast<const char*>(stream.received().data()) + sizeof(answer), answer.size);
+        std::cout.write(reinterpret_cast<const char*>(stream.received().data()) + sizeof(answer),
+                        answer.size);
         std::cout << std::endl;
         return 0;
       }
@@ -132,13 +133,15 @@ int Serve(const Options& options) {
   const auto compute = [&](const Program& program, const Tensors& inputs, Tensors* outputs) {
     return library.Compute(program, inputs, outputs);
   };
-  Bus bus(std::vector<Accelerator::Options>(options.devices, options.device), &library.programs(), compute, &log);
+  Bus bus(std::vector<Accelerator::Options>(options.devices, options.device), &library.programs(), compute,
+          &log);
   Loop loop;
   loop.Add(std::make_unique<WorkerSource>(&bus));
   if (!options.socket.empty()) {
     const int listener = Listen(options.socket);
     if (listener < 0) {
-      std::cerr << "coral-device: cannot listen at " << options.socket << ": " << std::strerror(errno) << std::endl;
+      std::cerr << "coral-device: cannot listen at " << options.socket << ": " << std::strerror(errno)
+                << std::endl;
       return 3;
     }
     const auto obey = [&](const std::string& command) { return Obey(options, &bus, command); };

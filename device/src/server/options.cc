@@ -91,22 +91,23 @@ Result<Options> ReadOptions(const std::vector<std::string>& arguments) {
 }
 
 std::string Usage() {
-  return
-      "coral-device: an emulated device, a stand-in for a Coral USB Accelerator; no hardware.\n\n"
-      "  coral-device --socket PATH [--model COMPILED PLAIN]... [options]\n"
-      "  coral-device --tell PATH COMMAND\n\n"
-      "  --socket PATH               for programs that run with our libusb-1.0.so.0 and CORAL_DEVICE_SOCKET=PATH\n"
-      "  --usbredir PATH             for a virtual machine: a Unix socket where QEMU's usb-redir listens\n"
-      "  --model COMPILED PLAIN      a model it can run, and the one that it was compiled from\n"
-      "  --devices N                 so many devices, for --socket\n"
-      "  --start dfu|app             without firmware (as plugged in), or with it\n"
-      "  --speed super|high|full     of the bus\n"
-      "  --fault NAME[=NUMBER]       something goes wrong; may be repeated\n"
-      "  --stats FILE                what went over USB, as JSON, when it ends or is told \"stats\"\n"
-      "  --log FILE, --trace         where it says what it does; and each transfer too\n\n"
-      "Commands: plug, unplug, fault NAME[=NUMBER], no-faults, speed NAME, stats, quit; \"device N\" before it.\n\n"
-      "Faults:\n" +
-      Faults::Help();
+  return "coral-device: an emulated device, a stand-in for a Coral USB Accelerator; no hardware.\n\n"
+         "  coral-device --socket PATH [--model COMPILED PLAIN]... [options]\n"
+         "  coral-device --tell PATH COMMAND\n\n"
+         "  --socket PATH               for programs that run with our libusb-1.0.so.0 and "
+         "CORAL_DEVICE_SOCKET=PATH\n"
+         "  --usbredir PATH             for a virtual machine: a Unix socket where QEMU's usb-redir listens\n"
+         "  --model COMPILED PLAIN      a model it can run, and the one that it was compiled from\n"
+         "  --devices N                 so many devices, for --socket\n"
+         "  --start dfu|app             without firmware (as plugged in), or with it\n"
+         "  --speed super|high|full     of the bus\n"
+         "  --fault NAME[=NUMBER]       something goes wrong; may be repeated\n"
+         "  --stats FILE                what went over USB, as JSON, when it ends or is told \"stats\"\n"
+         "  --log FILE, --trace         where it says what it does; and each transfer too\n\n"
+         "Commands: plug, unplug, fault NAME[=NUMBER], no-faults, speed NAME, stats, quit; \"device N\" "
+         "before it.\n\n"
+         "Faults:\n" +
+         Faults::Help();
 }
 
 }  // namespace coral_device

@@ -12,8 +12,8 @@
 namespace coral_device {
 
 struct Options {
-  std::string socket;    // where programs with our libusb find it
-  std::string usbredir;  // where a virtual machine waits for a USB device
+  std::string socket;                                       // where programs with our libusb find it
+  std::string usbredir;                                     // where a virtual machine waits for a USB device
   std::vector<std::pair<std::string, std::string>> models;  // compiled, plain
   size_t devices = 1;
   Accelerator::Options device;

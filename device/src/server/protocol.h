@@ -1,5 +1,5 @@
-// What the stand-in for libusb and coral-device say to each other on a Unix socket. Both run on one machine, under the
-// same emulator or none, so numbers are as they lie in memory.
+// What the stand-in for libusb and coral-device say to each other on a Unix socket. Both run on one machine,
+// under the same emulator or none, so numbers are as they lie in memory.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ constexpr uint32_t kProtocolVersion = 1;
 constexpr uint32_t kMaxPayload = 64u << 20;
 constexpr char kSocketVariable[] = "CORAL_DEVICE_SOCKET";
 
-// Each request gets one answer with its id, in the order in which things happen; so does what a cancel is for.
+// Each request gets one answer with its id, in the order in which things happen; so does what a cancel is
+// for.
 enum class Request : uint32_t {
   kHello = 1,         // words[0]: version
   kList,              // answer: ListEntry, one for each device on the bus
@@ -35,9 +36,9 @@ struct RequestHead {
 };
 
 enum class AnswerKind : uint32_t {
-  kAnswer = 1,   // status: 0 or more, or one of libusb's errors
-  kCompletion,   // of a transfer; status: libusb's transfer status
-  kMessage,      // text for the user
+  kAnswer = 1,  // status: 0 or more, or one of libusb's errors
+  kCompletion,  // of a transfer; status: libusb's transfer status
+  kMessage,     // text for the user
 };
 
 struct AnswerHead {

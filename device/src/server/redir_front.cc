@@ -31,12 +31,13 @@ enum Type : uint32_t {
   kInterruptPacket = 103,
 };
 
-// Capabilities: the device's version, an answer to disconnection, packet sizes (without them xhci refuses), 64-bit ids,
-// 32-bit lengths.
+// Capabilities: the device's version, an answer to disconnection, packet sizes (without them xhci refuses),
+// 64-bit ids, 32-bit lengths.
 constexpr uint32_t kWideIds = 1 << 5;
 constexpr uint32_t kCapabilities = 1 << 1 | 1 << 3 | 1 << 4 | kWideIds | 1 << 6;
 
-constexpr uint8_t kOk = 0, kCancelled = 1, kInvalid = 2, kIoError = 3, kStalled = 4, kTimedOut = 5, kBabble = 6;
+constexpr uint8_t kOk = 0, kCancelled = 1, kInvalid = 2, kIoError = 3, kStalled = 4, kTimedOut = 5,
+                  kBabble = 6;
 constexpr size_t kEndpoints = 32;
 constexpr uint8_t kNoEndpoint = 255, kControlType = 0, kBulkType = 2, kInterruptType = 3;
 constexpr size_t kMaxBody = 128 << 20;
@@ -78,7 +79,8 @@ uint8_t StatusOf(Status status) {
 
 }  // namespace
 
-RedirFront::RedirFront(std::string path, Bus* bus, Listener* log) : path_(std::move(path)), bus_(bus), log_(log) {}
+RedirFront::RedirFront(std::string path, Bus* bus, Listener* log)
+    : path_(std::move(path)), bus_(bus), log_(log) {}
 
 RedirFront::~RedirFront() { bus_->Forget(this); }
 
@@ -170,6 +172,7 @@ void RedirFront::ShowPresence() {
     SendTables();
     SendConnect();
   } else {
+    bus_->Pump();  // what was pending ends first
     bus_->Close(this, 0);
     interrupts_.clear();
     Send(kDeviceDisconnect, 0, {});
@@ -243,7 +246,8 @@ void RedirFront::Control(const Packet& packet) {
   const uint8_t* at = packet.body.data();
   const auto word = [&](size_t where) { return static_cast<uint16_t>(Number(at + where, 2)); };
   const Setup setup{at[2], at[1], word(4), word(6), word(8)};
-  const auto answer = bus_->device(0).Control(setup, Bytes(packet.body.begin() + kControlHead, packet.body.end()));
+  const auto answer =
+      bus_->device(0).Control(setup, Bytes(packet.body.begin() + kControlHead, packet.body.end()));
   if (!answer) return;
   const size_t length = setup.in() ? answer->data.size() : answer->taken;
   Bytes reply(at, at + 8);
@@ -257,7 +261,8 @@ void RedirFront::Bulk(const Packet& packet) {
   if (packet.body.size() < kBulkHead) return;
   const uint8_t* at = packet.body.data();
   const uint32_t length = static_cast<uint32_t>(Number(at + 2, 2) | Number(at + 8, 2) << 16);
-  bus_->Submit(this, 0, packet.id, {0, at[0], Bytes(packet.body.begin() + kBulkHead, packet.body.end()), length});
+  bus_->Submit(this, 0, packet.id,
+               {0, at[0], Bytes(packet.body.begin() + kBulkHead, packet.body.end()), length});
 }
 
 void RedirFront::Interrupts(const Packet& packet) {
@@ -275,7 +280,8 @@ void RedirFront::WaitForInterrupt(uint8_t endpoint) {
 void RedirFront::OnCompletion(uint64_t id, const Completion& completion) {
   const bool in = (completion.endpoint & 0x80) != 0;
   const auto length = in ? static_cast<uint32_t>(completion.data.size()) : completion.taken;
-  if ((id & kOwnIds) == 0) return SendBulk(id, completion.endpoint, StatusOf(completion.status), length, completion.data);
+  if ((id & kOwnIds) == 0)
+    return SendBulk(id, completion.endpoint, StatusOf(completion.status), length, completion.data);
   if (completion.status != Status::kOk) return;
   Bytes packet = {completion.endpoint, kOk};
   Put(&packet, length, 2);

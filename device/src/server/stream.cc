@@ -14,7 +14,10 @@ namespace {
 int MakeSocket(const std::string& path, sockaddr_un* address) {
   *address = {};
   address->sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address->sun_path)) return -1;
+  if (path.size() >= sizeof(address->sun_path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
   std::memcpy(address->sun_path, path.c_str(), path.size());
   return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
@@ -57,7 +60,8 @@ int Listen(const std::string& path) {
   const int made = MakeSocket(path, &address);
   if (made < 0) return -1;
   unlink(path.c_str());
-  if (bind(made, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 && listen(made, 16) == 0) return made;
+  if (bind(made, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 && listen(made, 16) == 0)
+    return made;
   close(made);
   return -1;
 }

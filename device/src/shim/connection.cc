@@ -72,8 +72,9 @@ Connection* Connection::Make() {
   const char* path = std::getenv(kSocketVariable);
   const int socket = path == nullptr ? -1 : Connect(path);
   if (socket < 0) {
-    std::fprintf(stderr, "emulated device: this libusb is the stand-in of coral-device, which does not answer at %s\n",
-                 path == nullptr ? kSocketVariable : path);
+    std::fprintf(
+        stderr, "emulated device: this libusb is the stand-in of coral-device, which does not answer at %s\n",
+        path == nullptr ? kSocketVariable : path);
     return nullptr;
   }
   auto* made = new Connection(socket);
@@ -99,7 +100,8 @@ Connection::~Connection() {
 }
 
 bool Connection::Send(const Call& call, uint32_t id) {
-  const RequestHead head = {call.request, id, call.handle, {call.words[0], call.words[1]}, call.size + call.more_size};
+  const RequestHead head = {
+      call.request, id, call.handle, {call.words[0], call.words[1]}, call.size + call.more_size};
   std::lock_guard<std::mutex> lock(send_mutex_);
   return SendAll(socket_, &head, sizeof(head)) && SendAll(socket_, call.data, call.size) &&
          SendAll(socket_, call.more, call.more_size);
@@ -232,7 +234,8 @@ void Connection::Complete(const AnswerHead& head, const std::vector<uint8_t>& da
   submitted_.erase(found);
   libusb_transfer* transfer = submitted.transfer;
   transfer->status = static_cast<libusb_transfer_status>(head.status);
-  if (submitted.expired && transfer->status == LIBUSB_TRANSFER_CANCELLED) transfer->status = LIBUSB_TRANSFER_TIMED_OUT;
+  if (submitted.expired && transfer->status == LIBUSB_TRANSFER_CANCELLED)
+    transfer->status = LIBUSB_TRANSFER_TIMED_OUT;
   transfer->actual_length = static_cast<int>(head.taken);
   if ((transfer->endpoint & LIBUSB_ENDPOINT_IN) != 0) {
     const size_t fits = std::min(data.size(), static_cast<size_t>(transfer->length));

@@ -36,8 +36,8 @@ class Connection {
   static Connection* Make();
   ~Connection();
 
-  // A call whose time is up is cancelled, and it is the device that says whether it was in time: a slow machine
-  // makes nothing fail.
+  // A call whose time is up is cancelled, and it is the device that says whether it was in time: a slow
+  // machine makes nothing fail.
   Reply Ask(const Call& call);
 
   bool Submit(libusb_transfer* transfer, uint32_t handle);

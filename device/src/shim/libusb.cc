@@ -1,14 +1,16 @@
 // A stand-in for libusb-1.0.so.0: the functions that libedgetpu uses, for the devices of a coral-device.
 //
-// It is put before the real one by LD_LIBRARY_PATH, so that an unmodified libedgetpu meets the emulated device.
+// It is put before the real one by LD_LIBRARY_PATH, so that an unmodified libedgetpu meets the emulated
+// device.
 
+#include "libusb-1.0/libusb.h"
+
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <atomic>
 #include <memory>
 
-#include "libusb-1.0/libusb.h"
 #include "shim/connection.h"
 
 using coral_device::Call;
@@ -53,7 +55,9 @@ int Number(libusb_device_handle* handle, Request request, int number) {
 }
 
 // What a transfer's callback tells a caller that waits for it.
-void LIBUSB_CALL SetDone(libusb_transfer* transfer) { *static_cast<std::atomic<bool>*>(transfer->user_data) = true; }
+void LIBUSB_CALL SetDone(libusb_transfer* transfer) {
+  *static_cast<std::atomic<bool>*>(transfer->user_data) = true;
+}
 
 int ErrorOf(libusb_transfer_status status) {
   switch (status) {
@@ -157,8 +161,8 @@ int libusb_release_interface(libusb_device_handle* handle, int interface) {
   return Number(handle, Request::kRelease, interface);
 }
 
-int libusb_control_transfer(libusb_device_handle* handle, uint8_t type, uint8_t request, uint16_t value, uint16_t index,
-                            unsigned char* data, uint16_t length, unsigned int timeout) {
+int libusb_control_transfer(libusb_device_handle* handle, uint8_t type, uint8_t request, uint16_t value,
+                            uint16_t index, unsigned char* data, uint16_t length, unsigned int timeout) {
   const bool in = (type & LIBUSB_ENDPOINT_IN) != 0;
   const auto low = [](uint16_t number) { return static_cast<uint8_t>(number); };
   const auto high = [](uint16_t number) { return static_cast<uint8_t>(number >> 8); };
@@ -171,12 +175,13 @@ int libusb_control_transfer(libusb_device_handle* handle, uint8_t type, uint8_t 
   call.more_size = in ? 0 : length;
   call.timeout_ms = timeout;
   const Reply reply = handle->connection().Ask(call);
-  if (in && reply.status > 0) std::memcpy(data, reply.data.data(), std::min<size_t>(reply.data.size(), length));
+  if (in && reply.status > 0)
+    std::memcpy(data, reply.data.data(), std::min<size_t>(reply.data.size(), length));
   return reply.status;
 }
 
-int libusb_bulk_transfer(libusb_device_handle* handle, unsigned char endpoint, unsigned char* data, int length,
-                         int* transferred, unsigned int timeout) {
+int libusb_bulk_transfer(libusb_device_handle* handle, unsigned char endpoint, unsigned char* data,
+                         int length, int* transferred, unsigned int timeout) {
   libusb_transfer* transfer = libusb_alloc_transfer(0);
   std::atomic<bool> done{false};
   libusb_fill_bulk_transfer(transfer, handle, endpoint, data, length, SetDone, &done, timeout);
@@ -190,8 +195,8 @@ int libusb_bulk_transfer(libusb_device_handle* handle, unsigned char endpoint, u
   return error;
 }
 
-int libusb_interrupt_transfer(libusb_device_handle* handle, unsigned char endpoint, unsigned char* data, int length,
-                              int* transferred, unsigned int timeout) {
+int libusb_interrupt_transfer(libusb_device_handle* handle, unsigned char endpoint, unsigned char* data,
+                              int length, int* transferred, unsigned int timeout) {
   return libusb_bulk_transfer(handle, endpoint, data, length, transferred, timeout);
 }
 
@@ -202,7 +207,9 @@ libusb_transfer* libusb_alloc_transfer(int) {
 void libusb_free_transfer(libusb_transfer* transfer) { std::free(transfer); }
 
 int libusb_submit_transfer(libusb_transfer* transfer) {
-  return transfer->dev_handle->connection().Submit(transfer, transfer->dev_handle->number) ? 0 : LIBUSB_ERROR_NO_DEVICE;
+  return transfer->dev_handle->connection().Submit(transfer, transfer->dev_handle->number)
+             ? 0
+             : LIBUSB_ERROR_NO_DEVICE;
 }
 
 int libusb_cancel_transfer(libusb_transfer* transfer) {

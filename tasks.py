@@ -86,6 +86,7 @@ def template(said: Said) -> None:
 @verb(
     bundle=Option("The bundle's .tar.gz (default: the one of --arch in dist/)."),
     report=Option("Where the JSON report goes (default: beside the bundle)."),
+    device=Option("A device to plug in: none, or emulated, a stand-in at the USB wire (default: none)."),
     arch=SHARED["arch"],
     release=SHARED["release"],
 )
@@ -93,7 +94,7 @@ def smoke(said: Said) -> None:
     """Run a bundle's smoke test on an emulated board."""
     from coralforge.commands import boundary, pipeline
 
-    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report)
+    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device)
 
 
 @verb(

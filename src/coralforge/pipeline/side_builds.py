@@ -1,5 +1,6 @@
-"""What is built in the libraries' Bazel cache and is no stage of the plan, since nothing that ships depends on it: the
-C++ tests of the simulated libedgetpu, and the emulated device with its tests.
+"""What is built in the libraries' Bazel cache and is no stage of the plan, since nothing that ships depends on it.
+
+That is the C++ tests of the simulated libedgetpu, and the emulated device with its tests.
 
 They are kept nowhere: the cache makes the next build quick.
 """
@@ -29,7 +30,7 @@ Build = Callable[[BuildEnvironment, dict[str, Tree], str, Path], Path]
 
 @dataclass(frozen=True)
 class SideBuild:
-    """Programs in ``folder``/bin, the shared libraries they need in ``folder``/lib, and the image they were built in."""
+    """Programs in ``folder``/bin, the shared libraries they need in ``folder``/lib, and the image that built them."""
 
     folder: Path
     image: str
@@ -44,7 +45,13 @@ def make_simulator_tests(settings: Settings, destination: Path, sink: Sink) -> S
     image = images.tester(settings.project.docker, settings.platform)
     key = of_paths(settings.project.simulator)
     return _make(
-        with_test_sources(settings), image, destination, sink, name="simulator-tests", key=key, build=build_simulator_tests
+        with_test_sources(settings),
+        image,
+        destination,
+        sink,
+        name="simulator-tests",
+        key=key,
+        build=build_simulator_tests,
     )
 
 

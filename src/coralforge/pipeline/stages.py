@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -172,11 +173,15 @@ def publish(settings: Settings, artifact: Path) -> Path:
     return published
 
 
-def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink) -> str:
-    """Run the bundle's smoke test on the emulated board; returns one sentence for the user."""
+def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink, device: bool = False) -> str:
+    """Run the bundle's smoke test on the emulated board; returns one sentence for the user.
+
+    ``device`` plugs the emulated device in, which is built first.
+    """
     from coralforge.bundle.smoke import run_smoke
     from coralforge.containers import image as images
     from coralforge.containers.docker import DockerRunner
+    from coralforge.pipeline.side_builds import make_device
 
     runner = DockerRunner()
     board = images.board(settings.project.docker, settings.platform, settings.arch)
@@ -184,5 +189,9 @@ def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink) ->
         sink.emit(Step("board image"))
         images.ensure(runner.client, board, settings.project.docker, settings.cache.tmp, sink)
     settings.cache.root.mkdir(parents=True, exist_ok=True)
-    result = run_smoke(archive, runner, board.tag, settings.cache.root / "smoke", report, sink)
+    work = settings.cache.root / "smoke"
+    with tempfile.TemporaryDirectory(prefix="coralforge-device-") as scratch:
+        folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
+        Path(scratch).chmod(0o755)  # whatever uid the runner uses
+        result = run_smoke(archive, runner, board.tag, work, report, sink, folder)
     return f"{result.summary()}\nreport: {report}"

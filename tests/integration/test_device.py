@@ -35,7 +35,7 @@ MODELS = {
     "looming": "fieldcases/looming_128x128_3x3",
     "bright": "fieldcases/bright_128x128",  # int8 output; half a megabyte of parameters streamed for each inference
     "mobilenet": "testdata/mobilenet_v1_0.25_128_quant",
-    "deeplab": "testdata/deeplabv3_mnv2_dm05_pascal_quant",  # an output in tiles; eight operations on the CPU after it
+    "deeplab": "testdata/deeplabv3_mnv2_dm05_pascal_quant",  # an output in tiles; eight more operations on the CPU
 }
 ABORTED = 134
 
@@ -82,7 +82,8 @@ class Bench:
         asked = " ".join(f"{compiled} {plain}" for compiled, plain in pairs)
         return self.run(
             f"export LD_LIBRARY_PATH=/bundle/lib/{variant.value}:/bundle/lib RUN='{self.prefix(variant)}'\n"
-            f"exec /device/bin/with-device {given} {options} -- timeout 300 $RUN /device/bin/device_check {more} {asked}"
+            f"exec /device/bin/with-device {given} {options} --"
+            f" timeout 300 $RUN /device/bin/device_check {more} {asked}"
         )
 
 
@@ -183,11 +184,11 @@ def test_a_difference_is_seen(bench: Bench, model: str, fault: str, differs: lis
 
 @pytest.mark.libedgetpu_source
 def test_the_device_says_what_it_does_not_know(bench: Bench) -> None:
+    known, other = f"/shared/{MODELS['looming']}", f"/shared/{MODELS['dense']}"
     script = (
         "export LD_LIBRARY_PATH=/bundle/lib/throttled:/bundle/lib\n"
-        f"/device/bin/with-device --model /shared/{MODELS['looming']}_edgetpu.tflite /shared/{MODELS['looming']}.tflite"
-        " -- $RUN /device/bin/device_check"
-        f" /shared/{MODELS['dense']}_edgetpu.tflite /shared/{MODELS['dense']}.tflite; exit $?"
+        f"/device/bin/with-device --model {known}_edgetpu.tflite {known}.tflite --"
+        f" $RUN /device/bin/device_check {other}_edgetpu.tflite {other}.tflite; exit $?"
     )
     done = bench.run(script)
     assert done.status == ABORTED, done.said

@@ -43,16 +43,9 @@ def make_simulator_tests(settings: Settings, destination: Path, sink: Sink) -> S
         CoralforgeError: as ``fetch_all``, ``unpack``, ``images.ensure``, ``run_container`` and ``store.exclusive``.
     """
     image = images.tester(settings.project.docker, settings.platform)
-    key = of_paths(settings.project.simulator)
-    return _make(
-        with_test_sources(settings),
-        image,
-        destination,
-        sink,
-        name="simulator-tests",
-        key=key,
-        build=build_simulator_tests,
-    )
+    key, build = of_paths(settings.project.simulator), build_simulator_tests
+    settings = with_test_sources(settings)
+    return _make(settings, image, destination, sink, name="simulator-tests", key=key, build=build)
 
 
 def make_device(settings: Settings, destination: Path, sink: Sink, *, tests: bool = False) -> SideBuild:

@@ -82,9 +82,9 @@ std::string Stats::Json() const {
 }
 
 double ExpectedMilliseconds(const Traffic& traffic, bool super_speed) {
-  // Megabytes a second that bulk transfers reach, out and in.
-  const double out = super_speed ? 390 : 38, in = super_speed ? 390 : 38;
-  return static_cast<double>(traffic.out()) / out / 1e3 + static_cast<double>(traffic.in()) / in / 1e3;
+  // Megabytes a second that bulk transfers reach.
+  const double rate = super_speed ? 420 : 38;
+  return static_cast<double>(traffic.out() + traffic.in()) / rate / 1e3;
 }
 
 }  // namespace coral_device

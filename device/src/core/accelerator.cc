@@ -1,34 +1,15 @@
 #include "core/accelerator.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
+
+#include "core/bytes.h"
 
 namespace coral_device {
 namespace {
 
-constexpr uint8_t kGetDescriptor = 6, kGetStatus = 0, kGetConfiguration = 8;
-constexpr uint8_t kDetach = 0, kDownload = 1;
 constexpr uint8_t kFirstEvent = 4;  // after the tags of instructions, input, parameters and output
 constexpr size_t kHeaderBytes = 8;
-
-std::string Hex(uint32_t number) {
-  char text[16];
-  std::snprintf(text, sizeof(text), "0x%x", number);
-  return text;
-}
-
-uint64_t LittleEndian(const uint8_t* bytes, size_t count) {
-  uint64_t number = 0;
-  for (size_t i = std::min<size_t>(count, 8); i-- > 0;) number = number << 8 | bytes[i];
-  return number;
-}
-
-Bytes LittleEndian(uint64_t number, size_t count) {
-  Bytes bytes(count);
-  for (size_t i = 0; i < std::min<size_t>(count, 8); ++i) bytes[i] = static_cast<uint8_t>(number >> 8 * i);
-  return bytes;
-}
 
 }  // namespace
 
@@ -37,93 +18,6 @@ Accelerator::Accelerator(const Options& options, const Programs* programs, Liste
 
 Appearance Accelerator::appearance() const {
   return {mode_, options_.speed, options_.faults.Has(Fault::kWrongId)};
-}
-
-// Control transfers.
-
-std::optional<Answer> Accelerator::Control(const Setup& setup, const Bytes& data) {
-  if (!present_) return Answer{Status::kNoDevice};
-  std::optional<Answer> answer;
-  switch (setup.kind()) {
-    case 0:
-      answer = Standard(setup);
-      break;
-    case 1:
-      answer = Firmware(setup, data);
-      break;
-    case 2:
-      answer = Register(setup, data);
-      break;
-    default:
-      answer = Answer{Status::kStall};
-  }
-  if (answer && answer->data.size() > setup.length) answer->data.resize(setup.length);
-  return answer;
-}
-
-std::optional<Answer> Accelerator::Standard(const Setup& setup) {
-  ++stats_.control().standard;
-  if (!setup.in())
-    return Answer{Status::kOk, {}, setup.length};  // features, addresses, SET_SEL, SET_ISOCH_DELAY
-  switch (setup.request) {
-    case kGetDescriptor: {
-      Bytes descriptor = DescriptorOf(appearance(), static_cast<uint8_t>(setup.value >> 8));
-      if (descriptor.empty()) return Answer{Status::kStall};
-      return Answer{Status::kOk, std::move(descriptor)};
-    }
-    case kGetStatus:
-      return Answer{Status::kOk, {0, 0}};
-    case kGetConfiguration:
-      return Answer{Status::kOk, {1}};
-    default:
-      return Answer{Status::kStall};
-  }
-}
-
-std::optional<Answer> Accelerator::Firmware(const Setup& setup, const Bytes& data) {
-  ++stats_.control().firmware;
-  if (mode_ == Mode::kApp) {
-    if (setup.request != kDetach) return Answer{Status::kStall};
-    detached_ = true;
-    return Answer{};
-  }
-  if (setup.request == kDownload) {
-    const Faults& faults = options_.faults;
-    if (faults.Has(Fault::kDfuSilent, setup.value)) return std::nullopt;
-    if (faults.Has(Fault::kDfuStall, setup.value)) return Answer{Status::kStall};
-    if (faults.Has(Fault::kDfuUnplug, setup.value)) {
-      Unplug();
-      return Answer{Status::kNoDevice};
-    }
-    if (faults.Has(Fault::kDfuRefuse, setup.value)) {
-      boot_loader_.Refuse();
-      return Answer{Status::kOk, {}, setup.length};
-    }
-  }
-  const bool complete = boot_loader_.Complete();
-  Answer answer = boot_loader_.Control(setup, data);
-  if (!complete && boot_loader_.Complete()) {
-    listener_->Say(Level::kInfo, "firmware of " + std::to_string(boot_loader_.Size()) + " bytes was taken");
-    stats_.CountFirmware(boot_loader_.Size());
-    if (options_.faults.Has(Fault::kDfuCorrupt)) boot_loader_.Corrupt();
-  }
-  return answer;
-}
-
-std::optional<Answer> Accelerator::Register(const Setup& setup, const Bytes& data) {
-  if (mode_ == Mode::kDfu) return Answer{Status::kStall};
-  const uint32_t offset = setup.value | static_cast<uint32_t>(setup.index) << 16;
-  if (options_.faults.Has(Fault::kRegisterSilent, offset)) return std::nullopt;
-  if (options_.faults.Has(Fault::kRegisterStall, offset)) return Answer{Status::kStall};
-  if (setup.in()) {
-    ++stats_.control().register_reads;
-    return Answer{Status::kOk, LittleEndian(registers_.Read(offset), setup.length)};
-  }
-  ++stats_.control().register_writes;
-  if (registers_.Write(offset, LittleEndian(data.data(), data.size()))) Forget(true);
-  listener_->Say(Level::kTrace,
-                 "register " + Hex(offset) + " = " + Hex(static_cast<uint32_t>(registers_.Read(offset))));
-  return Answer{Status::kOk, {}, setup.length};
 }
 
 // Bulk and interrupt transfers.
@@ -148,6 +42,10 @@ void Accelerator::Submit(Transfer transfer) {
 }
 
 bool Accelerator::TakeOut(const Transfer& transfer) {
+  if (registers_.DescribesTransfers()) {
+    Halt("the driver wants a description of each transfer, which this device does not give");
+    return false;
+  }
   if (!registers_.SeveralEndpoints()) return TakeFramed(transfer.data);
   engine_.Feed(static_cast<Tag>(transfer.endpoint - kOutEndpoint), transfer.data, false);
   return !halted_;
@@ -160,7 +58,7 @@ bool Accelerator::TakeFramed(const Bytes& data) {
       Halt("what came instead of a header makes no sense (" + std::to_string(data.size()) + " bytes)");
       return false;
     }
-    header_ = Header{static_cast<Tag>(tag), static_cast<uint32_t>(LittleEndian(data.data(), 4)), {}};
+    header_ = Header{static_cast<Tag>(tag), static_cast<uint32_t>(Number(data.data(), 4)), {}};
     return true;
   }
   if (data.size() > header_->rest) {

@@ -1,15 +1,12 @@
 #include "core/descriptors.h"
 
+#include "core/bytes.h"
+
 namespace coral_device {
 namespace {
 
 constexpr uint8_t kDevice = 1, kConfiguration = 2, kInterface = 4, kEndpoint = 5, kQualifier = 6, kBos = 15,
                   kCapability = 16, kDfuFunctional = 0x21, kCompanion = 0x30;
-
-void Put16(Bytes* to, unsigned value) {
-  to->push_back(static_cast<uint8_t>(value));
-  to->push_back(static_cast<uint8_t>(value >> 8));
-}
 
 void Append(Bytes* to, const Bytes& more) { to->insert(to->end(), more.begin(), more.end()); }
 
@@ -19,8 +16,8 @@ Bytes Device(const Appearance& appearance) {
   // SuperSpeed gives the size of endpoint 0's packets as a power of two.
   Bytes made = {18, kDevice, 0x10, static_cast<uint8_t>(super ? 3 : 2),
                 0,  0,       0,    static_cast<uint8_t>(super ? 9 : 64)};
-  Put16(&made, identity.vendor);
-  Put16(&made, identity.product);
+  Put(&made, identity.vendor, 2);
+  Put(&made, identity.product, 2);
   Append(&made, {0x00, 0x01, 0, 0, 0, 1});
   return made;
 }
@@ -41,20 +38,20 @@ Bytes Configuration(const Appearance& appearance) {
   if (appearance.mode == Mode::kDfu) {
     // Attributes: detaches itself, tolerates manifestation, takes and gives firmware; 100 ms to detach.
     Append(&body, {9, kDfuFunctional, 0x0F, 100, 0});
-    Put16(&body, kDfuTransferSize);
-    Put16(&body, 0x0101);
+    Put(&body, kDfuTransferSize, 2);
+    Put(&body, 0x0101, 2);
   }
   for (const Endpoint& endpoint : endpoints) {
     Append(&body, {7, kEndpoint, endpoint.address, static_cast<uint8_t>(endpoint.interrupt ? 3 : 2)});
-    Put16(&body, endpoint.packet_bytes);
+    Put(&body, endpoint.packet_bytes, 2);
     body.push_back(endpoint.interval);
     if (super) {
       Append(&body, {6, kCompanion, static_cast<uint8_t>(endpoint.interrupt ? 0 : 15), 0});
-      Put16(&body, endpoint.interrupt ? endpoint.packet_bytes : 0);
+      Put(&body, endpoint.interrupt ? endpoint.packet_bytes : 0, 2);
     }
   }
   Bytes made = {9, kConfiguration};
-  Put16(&made, static_cast<unsigned>(9 + body.size()));
+  Put(&made, 9 + body.size(), 2);
   // One interface, configuration 1, powered by the bus: 896 mA in units of 8 mA, or 500 mA in units of 2 mA.
   Append(&made, {1, 1, 0, 0x80, static_cast<uint8_t>(super ? 112 : 250)});
   Append(&made, body);

@@ -48,7 +48,6 @@ struct Program {
   uint32_t batch_size;
   uint64_t caching_token;  // programs with equal tokens share the chip's memory; 0: nothing is cached
   uint64_t cycles;         // the compiler's estimate, 0 if it made none
-  bool deterministic;      // the steps are all there are
   std::vector<Chunk> chunks;
   Bytes parameters;
   std::vector<Step> steps;

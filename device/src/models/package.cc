@@ -146,7 +146,10 @@ std::string ReadStep(const package::Hint& hint, const Program& program, Step* st
 std::string ReadSteps(const package::Executable& executable, Program* program) {
   const package::Transfers* transfers = executable.transfers();
   if (transfers == nullptr || Count(transfers->hints()) == 0) return "it does not say what is sent";
-  program->deterministic = transfers->deterministic();
+  if (!transfers->deterministic()) {
+    return "not all that it transfers is known before it runs, as with recurrent models; libedgetpu refuses "
+           "it on USB";
+  }
   for (const package::Hint* hint : *transfers->hints()) {
     Step step;
     const std::string wrong = ReadStep(*hint, *program, &step);

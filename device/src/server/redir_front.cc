@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/bytes.h"
+
 namespace coral_device {
 namespace {
 
@@ -44,16 +46,6 @@ constexpr size_t kMaxBody = 128 << 20;
 constexpr size_t kControlHead = 10, kBulkHead = 10;
 // Ids of the transfers that wait for interrupts, apart from the guest's.
 constexpr uint64_t kOwnIds = uint64_t{1} << 63;
-
-uint64_t Number(const uint8_t* at, size_t count) {
-  uint64_t number = 0;
-  for (size_t i = count; i-- > 0;) number = number << 8 | at[i];
-  return number;
-}
-
-void Put(Bytes* to, uint64_t number, size_t count) {
-  for (size_t i = 0; i < count; ++i) to->push_back(static_cast<uint8_t>(number >> 8 * i));
-}
 
 // The index of an endpoint in the tables: 0 to 15 OUT, 16 to 31 IN.
 size_t Slot(uint8_t address) { return (address & 15u) + ((address & 0x80) != 0 ? 16 : 0); }

@@ -193,6 +193,15 @@ TEST(Inference, RefusesFramesThatMakeNoSense) {
   EXPECT_EQ(bench.Write(kOutEndpoint, {10, 11, 0}), Status::kStall);
 }
 
+TEST(Inference, RefusesADriverThatWantsDescriptions) {
+  Bench bench(OneModel());
+  bench.WriteRegister(0x4C148, 0xFF);
+  EXPECT_EQ(bench.Send(Tag::kInstructions, {20, 21, 22}), Status::kStall);
+  Bench usual(OneModel());
+  usual.WriteRegister(0x4C148, 0xF0);
+  EXPECT_EQ(usual.Send(Tag::kInstructions, {20, 21, 22}), Status::kOk);
+}
+
 TEST(Inference, ForgetsWhatIsComputedWhenItIsReset) {
   Bench bench(OneModel());
   Load(&bench);

@@ -38,7 +38,6 @@ inline std::shared_ptr<Program> MakeCaching(const std::string& model, size_t pac
   made->batch_size = 1;
   made->caching_token = token;
   made->cycles = 0;
-  made->deterministic = true;
   made->chunks = {MakeChunk({10, 11, 0})};
   made->chunks[0].patched[2] = true;
   made->parameters = std::move(parameters);
@@ -58,7 +57,6 @@ inline std::shared_ptr<Program> MakeExecution(const std::string& model, size_t p
   made->batch_size = 1;
   made->caching_token = token;
   made->cycles = 0;
-  made->deterministic = true;
   made->chunks = {MakeChunk({20, 21, 22})};
   made->inputs = {MakeLayer("in", 4, 4)};
   made->outputs = {MakeLayer("out", 4, 8)};

@@ -29,6 +29,7 @@ struct Draft {
   bool slices = false;
   std::string input_of_hint = "in";
   int input_size_of_hint = 4, chunk_of_hint = 0;
+  bool deterministic = true;
 };
 
 inline flatbuffers::Offset<package::Hint> DataHint(Builder* to, package::Buffer buffer,
@@ -77,7 +78,7 @@ inline Bytes MakeExecutable(const Draft& draft) {
       DataHint(&to, package::Buffer::INPUT, draft.input_of_hint, draft.input_size_of_hint),
       DataHint(&to, package::Buffer::PARAMETERS, "", 3), DataHint(&to, package::Buffer::OUTPUT, "out", 8),
       package::CreateHint(to, package::What::Interrupt, interrupt.Union())};
-  const auto transfers = package::CreateTransfers(to, to.CreateVector(hints), true);
+  const auto transfers = package::CreateTransfers(to, to.CreateVector(hints), draft.deterministic);
   const auto all = to.CreateVector(std::vector<flatbuffers::Offset<package::Instructions>>{instructions});
   const auto parameters = to.CreateVector(draft.parameters);
   const auto inputs = to.CreateVector(std::vector<LayerOffset>{in});

@@ -76,6 +76,7 @@ TEST(Package, IsRefusedWhereItMakesNoSense) {
   EXPECT_PRED2(has, wrong([](Draft* draft) { draft->parameters = {1}; }), "beyond the parameters");
   EXPECT_PRED2(has, wrong([](Draft* draft) { draft->output_bytes = 5; }), "outside of its buffer");
   EXPECT_PRED2(has, wrong([](Draft* draft) { draft->batch_size = 0; }), "batch size");
+  EXPECT_PRED2(has, wrong([](Draft* draft) { draft->deterministic = false; }), "as with recurrent models");
   EXPECT_PRED2(has, wrong([](Draft* draft) { draft->z = 5; }), "larger than its buffer");
 }
 

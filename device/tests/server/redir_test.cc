@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "core/bytes.h"
 #include "server/far_side.h"
 #include "server/redir_front.h"
 
@@ -15,16 +16,6 @@ struct Packet {
   uint64_t id;
   Bytes body;
 };
-
-uint64_t Number(const Bytes& bytes, size_t at, size_t count) {
-  uint64_t number = 0;
-  for (size_t i = count; i-- > 0;) number = number << 8 | bytes[at + i];
-  return number;
-}
-
-void Put(Bytes* to, uint64_t number, size_t count) {
-  for (size_t i = 0; i < count; ++i) to->push_back(static_cast<uint8_t>(number >> 8 * i));
-}
 
 // QEMU's side.
 class Guest {
@@ -91,10 +82,10 @@ class Guest {
     const Bytes& received = stream_->received();
     const size_t id = wide_ ? 8 : 4;
     if (received.size() < 8 + id) return !packets_.empty();
-    const size_t size = Number(received, 4, 4);
+    const size_t size = Number(&received[4], 4);
     if (received.size() < 8 + id + size) return !packets_.empty();
     const auto body = received.begin() + static_cast<std::ptrdiff_t>(8 + id);
-    packets_.push_back({static_cast<uint32_t>(Number(received, 0, 4)), Number(received, 8, id),
+    packets_.push_back({static_cast<uint32_t>(Number(&received[0], 4)), Number(&received[8], id),
                         Bytes(body, body + static_cast<std::ptrdiff_t>(size))});
     stream_->Drop(8 + id + size);
     return true;
@@ -117,8 +108,8 @@ void ExpectPluggedIn(Guest* guest, uint8_t speed, uint16_t vendor, uint16_t prod
   const Bytes connect = guest->Expect(1).body;
   ASSERT_EQ(connect.size(), 10u);
   EXPECT_EQ(connect[0], speed);
-  EXPECT_EQ(Number(connect, 4, 2), vendor);
-  EXPECT_EQ(Number(connect, 6, 2), product);
+  EXPECT_EQ(Number(&connect[4], 2), vendor);
+  EXPECT_EQ(Number(&connect[6], 2), product);
 }
 
 TEST(Redir, PlugsItIn) {
@@ -133,13 +124,14 @@ TEST(Redir, PlugsItIn) {
 TEST(Redir, ShowsAnotherDeviceAfterFirmwareAndReset) {
   Guest guest;
   ExpectPluggedIn(&guest, 3, 0x1A6E, 0x089A);
-  EXPECT_EQ(Number(guest.Control(0x21, 1, 0, 0, 3, {1, 2, 3}).body, 8, 2), 3u);
+  const Packet taken = guest.Control(0x21, 1, 0, 0, 3, {1, 2, 3});
+  EXPECT_EQ(Number(&taken.body[8], 2), 3u);
   guest.Control(0x21, 1, 1, 0, 0, {});
   guest.Send(3, 0, {});
   const Bytes endpoints = guest.Expect(5).body;
   EXPECT_EQ(endpoints[1], 2) << "bulk OUT on endpoint 1";
   EXPECT_EQ(endpoints[16 + 3], 3) << "interrupts on endpoint 0x83";
-  EXPECT_EQ(Number(endpoints, 96 + 2, 2), 1024u);
+  EXPECT_EQ(Number(&endpoints[96 + 2], 2), 1024u);
   EXPECT_EQ(guest.Expect(4).body[4 + 32], 0xFF);
   guest.Send(3, 0, {});  // a second one changes nothing, and is not answered
   guest.Send(6, 9, {1});
@@ -159,7 +151,7 @@ TEST(Redir, CarriesAnInference) {
     guest.Bulk(id, 0x01, static_cast<uint32_t>(data.size()), data);
     const Packet packet = guest.Expect(101);
     EXPECT_EQ(packet.id, id);
-    EXPECT_EQ(Number(packet.body, 2, 2), data.size());
+    EXPECT_EQ(Number(&packet.body[2], 2), data.size());
   };
   out(3, {3, 0, 0, 0, 0, 0, 0, 0});
   out(4, {20, 21, 22});

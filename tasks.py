@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _options(said: Said) -> Options:
-    """What was said of the shared options; a verb need not have all of them."""
+    """The shared options that were given; a verb need not have all of them."""
     from coralforge.settings import Options
 
     return Options(
@@ -194,11 +193,26 @@ def shell(said: Said) -> None:
     boundary.run(pipeline.shell, _options(said))
 
 
+@verb()
+def lint(said: Said) -> None:
+    """Check all sources: ruff, mypy, import-linter, clang-format and shellcheck."""
+    from coralforge.commands.lint import lint_tools, run_tools
+
+    sys.exit(run_tools(ROOT, lint_tools(ROOT)))
+
+
+@verb(called="format")
+def format_sources(said: Said) -> None:
+    """Write all sources anew in the project's form: ruff and clang-format."""
+    from coralforge.commands.lint import format_tools, run_tools
+
+    sys.exit(run_tools(ROOT, format_tools(ROOT)))
+
+
 @verb(unit=Option("Only the tests that need neither Docker nor a network (seconds).", default=False))
 def test(said: Said) -> None:
-    """Run ruff, mypy and the tests."""
-    places = ["tests/unit"] if said.unit else []
-    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", *places]):
-        done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
+    """Check all sources as `invoke lint` does, and run the tests."""
+    from coralforge.commands.lint import Tool, lint_tools, run_tools
+
+    places = ("tests/unit",) if said.unit else ()
+    sys.exit(run_tools(ROOT, lint_tools(ROOT)) or run_tools(ROOT, [Tool("pytest", places)]))

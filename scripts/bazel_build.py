@@ -1,4 +1,4 @@
-"""What the scripts that run Bazel in the builder container share; they import it from beside them.
+"""Shared parts of the scripts that run Bazel in the builder container; they import it from beside them.
 
 Mounts: /workspace (toolchains/bazel), /sources/<name>, /request/request.json, /out (empty) and /cache, which
 is kept between builds: Bazel's output base in it makes the next build incremental, whichever script runs it.
@@ -52,6 +52,7 @@ def build_options(request: dict[str, Any]) -> list[str]:
     toolchain = json.loads(TOOLCHAIN.read_text())
     known = {
         "sources": request["sources"],
+        "release": request["release"],
         "tensorflow_commit": request["tensorflow_commit"],
         "toolchain": {name: toolchain[name] for name in ("digest", "clang")},
     }

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,15 +19,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from tests.support.patience import NET
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTDATA = ROOT.parent / "shared" / "testdata"
+TESTDATA = ROOT / "tests" / "data"
 SKIPPED = "Skipped: "
 
-# Deadlines measure how busy the machine is. In CI the same examples every time: a red run must be repeatable.
-settings.register_profile("developer", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+# Deadlines, and how long an example takes to draw, measure how busy the machine is.
+# In CI the same examples every time: a red run must be repeatable.
+ANY_PACE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("developer", ANY_PACE)
+settings.register_profile("ci", ANY_PACE, derandomize=True, database=None, print_blob=True)
 
 
 @cache
@@ -36,7 +41,7 @@ def docker_answers() -> bool:
     import docker
 
     try:
-        with contextlib.closing(docker.from_env(timeout=30)) as client:
+        with contextlib.closing(docker.from_env(timeout=NET)) as client:
             return bool(client.ping())
     except (DockerException, OSError):
         return False
@@ -82,23 +87,10 @@ def tensorflow_found() -> bool:
 THINGS = (
     Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
     Thing("tensorflow", tensorflow_found, "TensorFlow is not installed (scripts/bootstrap --models)", in_ci=True),
-    Thing("testdata", TESTDATA.is_dir, "the folder ../shared/testdata is not beside the project", in_ci=True),
     Thing(
         "libedgetpu_source",
         lambda: libedgetpu_options() is not None,
         "libedgetpu's source is not on this machine (set CORALFORGE_TEST_LIBEDGETPU or CORALFORGE_MIRROR)",
-        in_ci=False,
-    ),
-    Thing(
-        "board",
-        lambda: "CORALFORGE_TEST_BOARD" in os.environ,
-        "no board with an Edge TPU (set CORALFORGE_TEST_BOARD)",
-        in_ci=False,
-    ),
-    Thing(
-        "github",
-        lambda: "CORALFORGE_TEST_GITHUB" in os.environ,
-        "GitHub may be out of reach (set CORALFORGE_TEST_GITHUB)",
         in_ci=False,
     ),
     Thing(
@@ -113,8 +105,21 @@ ALLOWED = frozenset(thing.absence for thing in THINGS if not thing.in_ci)
 
 @pytest.fixture(scope="session")
 def testdata() -> Path:
-    """The folder of sample models, labels and images."""
+    """The folder of real models, labels and an image; its README says where each is from."""
     return TESTDATA
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT and SIGTERM do in the test, and in what it starts, what they do at a terminal.
+
+    A script that starts the tests in the background hands SIGINT down ignored, and so would every program.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.fixture(scope="session")

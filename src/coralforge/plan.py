@@ -1,4 +1,4 @@
-"""What will run, and why. Pure: from frozen facts to frozen actions, so --dry-run and --explain are free.
+"""The plan: which actions run, and why. Pure, from facts to frozen actions, so --dry-run and --explain are free.
 
 The stages, in the order data flows::
 
@@ -32,14 +32,13 @@ class Stage(str, Enum):
     BUNDLE = "bundle"
 
 
-SAMPLE = "sample"
 MODELS = "models"
 ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE)
 
 
 @dataclass(frozen=True)
 class SourceFact:
-    """What is known of one source: its identity once it is on this machine, and whether it is unpacked."""
+    """Facts about one source: its identity once it is on this machine, and whether it is unpacked."""
 
     name: str
     digest: str | None
@@ -49,11 +48,13 @@ class SourceFact:
 
 @dataclass(frozen=True)
 class ModelFact:
-    """What is known of one model of pipeline.yaml. ``inputs`` are the named digests of all that it is made from."""
+    """Facts about one model. ``inputs`` are the named digests of all that it is made from."""
 
     name: str
     inputs: Inputs | None
     """None while a file of it is not fetched."""
+    made_by: Stage | None = None
+    """The earlier stage that makes its files, where they are not fetched: that stage's key is an input too."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,16 @@ class Facts:
     """Per artifact stage: the named digests that do not depend on sources or earlier stages."""
     present: frozenset[str]
     """Artifacts in the store, as ``stage-key``."""
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Of those, the ones that are not what was put there, and how they differ."""
     previous: Mapping[str, Inputs] = field(default_factory=dict)
     """By an action's label: the inputs of the last artifact of the same target, for the reasons."""
     image: str = ""
     """Key of the builder image."""
     image_present: bool | None = None
     """None when Docker was not asked."""
-    sample_known: bool = True
-    """Whether it is settled which sample model the bundle gets."""
     models: tuple[ModelFact, ...] = ()
-    """The models of pipeline.yaml."""
+    """The models that go into a bundle."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Action:
 
     @property
     def label(self) -> str:
-        """What users and records call it: the stage, and the name where a stage has several."""
+        """The action's name for users and records: the stage, and the name where a stage has several."""
         return self.stage.value if self.name == self.stage.value else f"{self.stage.value} {self.name}"
 
     @property
@@ -135,8 +136,7 @@ def _source_actions(facts: Facts, goal: Stage) -> list[Action]:
 
 def _data_actions(facts: Facts) -> list[Action]:
     """Downloads that only a bundle needs."""
-    names = [] if facts.sample_known else [SAMPLE]
-    names += [MODELS] if any(model.inputs is None for model in facts.models) else []
+    names = [MODELS] if any(model.inputs is None for model in facts.models) else []
     return [Action(Stage.FETCH, name, True, "not downloaded yet") for name in names]
 
 
@@ -157,10 +157,10 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
     for stage in stages:
         inputs = {**inputs, **facts.inputs.get(stage, {})}
         if stage is Stage.BUNDLE:
-            models = [_model_action(facts, model) for model in facts.models]
+            models = [_model_action(facts, model, inputs) for model in facts.models]
             inputs |= {action.label: action.key for action in models}
             actions += models
-            known = known and facts.sample_known and all(action.key for action in models)
+            known = known and all(action.key for action in models)
         if not known:
             actions.append(Action(stage, stage.value, True, "sources are not all there yet"))
             continue
@@ -169,10 +169,11 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
     return actions
 
 
-def _model_action(facts: Facts, model: ModelFact) -> Action:
-    if model.inputs is None:
+def _model_action(facts: Facts, model: ModelFact, earlier: Inputs) -> Action:
+    origin = {} if model.made_by is None else {model.made_by.value: earlier.get(model.made_by.value, "")}
+    if model.inputs is None or not all(origin.values()):
         return Action(Stage.MODEL, model.name, True, "its files are not all there yet")
-    return _artifact(facts, Stage.MODEL, model.name, {**facts.inputs.get(Stage.MODEL, {}), **model.inputs})
+    return _artifact(facts, Stage.MODEL, model.name, {**facts.inputs.get(Stage.MODEL, {}), **model.inputs, **origin})
 
 
 def _artifact(facts: Facts, stage: Stage, name: str, inputs: Inputs) -> Action:
@@ -183,6 +184,8 @@ def _artifact(facts: Facts, stage: Stage, name: str, inputs: Inputs) -> Action:
 
 
 def _decide(facts: Facts, action: Action, inputs: Inputs) -> tuple[bool, str]:
+    if action.artifact in facts.damaged:
+        return True, f"damaged in the cache: {facts.damaged[action.artifact]}"
     if action.artifact in facts.present:
         return False, "up to date"
     before = facts.previous.get(action.label)

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from coralforge.config.base import Arch, Variant
 from coralforge.config.load import load_pipeline, load_release, unknown
-from coralforge.config.pipeline import Pipeline, Platform, Release
+from coralforge.config.pipeline import Pipeline, Platform
+from coralforge.config.release import Release
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user said on the command line; None or empty means "not said"."""
+    """The options that a user gave on the command line; None or empty means "not given"."""
 
     arch: str | None = None
     release: str | None = None
@@ -82,6 +83,10 @@ class Cache:
     root: Path
 
     @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
@@ -98,8 +103,30 @@ class Cache:
         return self.root / "logs"
 
     @property
+    def last(self) -> Path:
+        """Small facts of earlier runs, which only save time or give reasons."""
+        return self.root / "last"
+
+    @property
     def tmp(self) -> Path:
+        """Folders of the run that holds the lock; the next one that gets it removes what is left."""
         return self.root / "tmp"
+
+    @property
+    def work(self) -> Path:
+        """Folders of what runs without the lock: the smoke test, and compiling one model."""
+        return self.root / "work"
+
+    @property
+    def remakeable(self) -> tuple[Path, ...]:
+        """All that can be made again without a network."""
+        older = self.root / "smoke"  # where versions before 0.2 had the folders of the smoke test
+        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, older)
+
+    @property
+    def lock(self) -> Path:
+        """The file that the one run that changes the cache holds."""
+        return self.root / "lock"
 
 
 @dataclass(frozen=True)
@@ -123,7 +150,7 @@ class Settings:
     @property
     def output(self) -> Path:
         """Where bundles and reports go."""
-        return self.project.root / self.pipeline.output
+        return (self.project.root / typed(self.pipeline.output)).absolute()
 
     @property
     def bundle_name(self) -> str:
@@ -138,7 +165,7 @@ def with_test_sources(settings: Settings) -> Settings:
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settle what is to be done.
+    """Decide what is to be done, from what was said.
 
     Raises:
         CoralforgeError: exit code 2 with reason ``arch-unknown``, ``release-unknown``, ``variant-unknown``,

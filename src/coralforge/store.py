@@ -1,7 +1,8 @@
 """Artifacts, named by the key of what went in; one rename puts an artifact into place.
 
 What is not there under its name was not done: a killed run leaves only a folder in ``tmp``, which the
-next run removes. ``artifact.json`` in each artifact records the inputs.
+next run removes. ``artifact.json`` in each artifact records the inputs, and every file with its length and digest,
+so that a damaged artifact is found before it is used.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coralforge.errors import CoralforgeError, ExitCode, missing_error
+from coralforge.errors import CoralforgeError, ExitCode, missing_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
+from coralforge.util import atomic, cachedir, inventory
 
 RECORD = "artifact.json"
 
@@ -51,13 +53,11 @@ def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
     text = json.dumps(data, sort_keys=True, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        atomic.write(path, text.encode())
 
 
 def _reference(cache: Cache, target: str) -> Path:
-    return cache.root / "last" / f"{target}.json"
+    return cache.last / f"{target}.json"
 
 
 @contextmanager
@@ -78,13 +78,40 @@ def staging(cache: Cache, name: str) -> Iterator[Path]:
 
 def commit(cache: Cache, action: Action, folder: Path) -> Path:
     """Move a finished folder into the store in one rename and return its place."""
-    record = {"stage": action.stage.value, "key": action.key, "inputs": dict(action.inputs)}
+    record = {
+        "stage": action.stage.value,
+        "key": action.key,
+        "inputs": dict(action.inputs),
+        "files": inventory.take(folder),
+    }
     (folder / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     place = location(cache, action)
     place.parent.mkdir(parents=True, exist_ok=True)
     remove_tree(place)
     folder.rename(place)
     return place
+
+
+def damage(cache: Cache, action: Action, thorough: bool) -> str:
+    """How an artifact differs from its record, as part of a sentence; empty when it is whole.
+
+    Args:
+        thorough: read every file; otherwise lengths and times are compared, and bytes only where a time has changed.
+    """
+    place = location(cache, action)
+    try:
+        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        key, files = record["key"], record["files"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return f"{RECORD} is missing or cannot be read"
+    if key != action.key or not isinstance(files, dict):
+        return f"{RECORD} belongs to another artifact"
+    return inventory.difference(place, files, thorough, without=RECORD)
+
+
+def discard(cache: Cache, action: Action) -> None:
+    """Remove an artifact."""
+    remove_tree(location(cache, action))
 
 
 def no_space(cache: Cache, details: str) -> CoralforgeError:
@@ -112,13 +139,14 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
     """Hold the cache's lock; waits, saying so, for at most ``timeout`` seconds.
 
     Raises:
-        CoralforgeError: reason ``busy`` (exit code 8), or ``cache-unwritable`` (exit code 3).
+        CoralforgeError: reason ``busy`` (exit code 8), ``cache-unwritable`` (3) or ``cache-folder`` (2).
     """
     from filelock import FileLock, Timeout
 
     try:
-        cache.tmp.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(cache.root / "lock", mode=0o644)
+        _claim(cache)
+        cache.tmp.mkdir(exist_ok=True)
+        lock = FileLock(cache.lock, mode=0o644)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -139,6 +167,19 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
         yield
     finally:
         lock.release()
+
+
+def _claim(cache: Cache) -> None:
+    """Refuse a folder with other things in it: a cache is emptied without asking."""
+    known = {path.name for path in (*cache.remakeable, cache.downloads, cache.lock)}
+    foreign = cachedir.claim(cache.root, known)
+    if foreign:
+        raise user_error(
+            f"{cache.root} cannot be the cache: it has other things in it",
+            reason="cache-folder",
+            details=", ".join(foreign[:5] + (["..."] if len(foreign) > 5 else [])),
+            remedy="choose a folder that is empty or new: 'cache' in pipeline.yaml, or CORALFORGE_CACHE",
+        )
 
 
 def remove_tree(path: Path) -> None:

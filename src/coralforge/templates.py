@@ -28,7 +28,7 @@ Files = Mapping[PurePosixPath, File]
 
 
 def variables(settings: Settings, project: str = "coral-app") -> dict[str, object]:
-    """What the templates may use; an unknown name in a template is an error."""
+    """The variables of templates; an unknown name in a template is an error."""
     return {
         "project": project,
         "release": settings.release.release,

@@ -25,7 +25,6 @@ from tests.support.bundle_maker import make_inputs
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.qemu,
     # docker-py leaves the sockets of attached streams to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.compile.container import ContainerProgram
-from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu
+from coralforge.compile.edgetpu import Compilation, compile_for_edgetpu
 from coralforge.compile.image import ARCHIVE
 from coralforge.compile.local import Stop
 from coralforge.compile.options import CompilerOptions
@@ -27,8 +27,9 @@ from coralforge.events import Recorder
 from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
+from tests.support.patience import NET
 
-pytestmark = [pytest.mark.docker, pytest.mark.testdata]
+pytestmark = pytest.mark.docker
 RECIPE = ROOT / "docker/edgetpu-compiler.Dockerfile"
 NOWHERE = "http://127.0.0.1:9/apt"
 LSTM = "keras_lstm_mnist_ptq"
@@ -39,7 +40,7 @@ STANDIN = r"""#!/bin/bash
 echo 'Edge TPU Compiler version 16.0.384591198'
 [ "$1" != --help ] || exit 0
 [ "$(id -u)" != 0 ] && ! touch /usr/x in/x 2>/dev/null && [ "$(ls /sys/class/net)" = lo ] || exit 9
-[[ "$*" != *hang* ]] || { sleep 600 & wait; }
+[[ "$*" != *hang* ]] || { sleep 6000 & wait; }
 [[ "$*" != *flood* ]] || while :; do echo 'Started a compilation timeout timer of 180 seconds.'; done
 cp /usr/share/standin.tflite out/LSTM_edgetpu.tflite
 echo 'Model compiled successfully in 5 ms.'
@@ -162,7 +163,7 @@ def program(
 
 
 def test_the_compiler_of_the_image_compiles(program: ContainerProgram, testdata: Path, tmp_path: Path) -> None:
-    wanted = Wanted((read_model(testdata / f"{LSTM}.tflite"),), CompilerOptions(), 14)
+    wanted = Compilation((read_model(testdata / f"{LSTM}.tflite"),), CompilerOptions(), 14)
     [compiled] = compile_for_edgetpu(wanted, program, tmp_path, tmp_path / "log", Recorder())
     assert compiled.parts[0].file.data == (testdata / f"{LSTM}_edgetpu.tflite").read_bytes()
     assert (compiled.mapped, compiled.runtime) == (6, 12)
@@ -170,13 +171,13 @@ def test_the_compiler_of_the_image_compiles(program: ContainerProgram, testdata:
     assert program.name in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize(("scenario", "stop"), [("hang", Stop.TIME), ("flood", Stop.OUTPUT)])
+@pytest.mark.parametrize(("scenario", "seconds", "stop"), [("hang", 3, Stop.TIME), ("flood", NET, Stop.OUTPUT)])
 def test_one_that_does_not_end_is_stopped(
-    scenario: str, stop: Stop, program: ContainerProgram, runner: DockerRunner, tmp_path: Path
+    scenario: str, seconds: float, stop: Stop, program: ContainerProgram, runner: DockerRunner, tmp_path: Path
 ) -> None:
     for name in ("in", "out"):
         (tmp_path / name).mkdir()
-    ended = program.run((f"in/{scenario}.tflite",), tmp_path, 3)
+    ended = program.run((f"in/{scenario}.tflite",), tmp_path, seconds)
     assert ended.stopped is stop
     mine = runner.client.containers.list(all=True, filters={"label": f"coralforge.pid={os.getpid()}"})
     assert mine == []

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.patience import NET
 
 CASES = 10_000
 MEGABYTES = 640  # of address space, of which Python with numpy takes about half
@@ -21,12 +22,12 @@ def test_ten_thousand_damaged_models(testdata: Path) -> None:
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread of numpy's would take address space
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=6 * NET,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     found = json.loads(done.stdout)
     assert found["cases"] == CASES
     assert found["shown"] > CASES / 20, "nearly everything was refused, so that little was tried"
-    assert found["seconds"] < 60
-    assert found["slowest"] < 5
+    assert found["effort"] < 4 * CASES, "2,500 for all cases is usual"
+    assert found["slowest"] < 500

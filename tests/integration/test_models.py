@@ -16,7 +16,7 @@ from coralforge.quantize.environment import find_python
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout, Ran
 
-pytestmark = [pytest.mark.docker, pytest.mark.tensorflow, pytest.mark.testdata]
+pytestmark = [pytest.mark.docker, pytest.mark.tensorflow]
 STANDIN = ROOT / "tests/integration/standin/standin_edgetpu_compiler.py"
 MODELS = """
 models:

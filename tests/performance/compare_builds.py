@@ -24,7 +24,7 @@ from coralforge.pipeline.build import (
 from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage
 from coralforge.settings import Cache, Options, Project, resolve
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 from coralforge.sources.trees import trees
 from coralforge.store import remove_tree
 
@@ -83,7 +83,7 @@ def main() -> None:
         sys.exit("run this first, for sources and image: invoke build --arch aarch64 --variant simulated")
     sources = trees(settings, survey.facts.sources)
     image = images.builder(settings.project.docker, settings.platform)
-    scratch = settings.cache.root / "comparison"  # not in tmp, which the next run of invoke empties
+    scratch = settings.cache.work / "comparison"  # not in tmp, which the next run of invoke empties
     remove_tree(scratch)
     try:
         for part in ("bazel", "cmake"):

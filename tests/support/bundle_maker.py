@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from coralforge.bundle.describe import BundleInputs, SampleFiles
+from coralforge.bundle.describe import BundleInputs
+from coralforge.bundle.manifest import ModelUsed
+from coralforge.bundle.model_maker import RECORD
 from coralforge.config.base import Arch, Place, Variant
-from coralforge.config.pipeline import Platform, Source
-from coralforge.sources.archive import Tree
+from coralforge.config.models import Target
+from coralforge.config.pipeline import Platform
+from coralforge.config.release import Source
+from coralforge.sources.records import Tree
 from coralforge.templates import File
 from tests.support.elf_maker import COMMIT, STAMP, Spec, archive, elf, library, program, write
 
@@ -15,7 +19,7 @@ SMOKE = b"#!/bin/sh\nexit 0\n"
 
 
 def make_sdk(root: Path, variants: tuple[Variant, ...]) -> Path:
-    """What scripts/build-sdk leaves, as far as a bundle takes from it; files have Bazel's modes."""
+    """The output of scripts/build-sdk, as far as a bundle takes from it; files have Bazel's modes."""
     write(root / "lib/libtensorflowlite.so", library("libtensorflowlite.so", payload=STAMP))
     write(root / "lib/libtensorflowlite_c.so", library("libtensorflowlite_c.so", payload=STAMP))
     write(root / "lib/libusb-1.0.so.0", library("libusb-1.0.so.0"))
@@ -47,20 +51,33 @@ def make_tree(root: Path, name: str, prebuilt: bool = False, pinned: bool = True
     return Tree(name, root / name, "sha256:" + "0" * 64, place.address, pinned, prebuilt, note, source)
 
 
+def make_model(root: Path, name: str) -> Path:
+    """The output of ``model_maker.make`` for the simulator, as far as a bundle uses it."""
+    for file in ("model.tflite", "model_edgetpu-sim.tflite", "labels.txt", "image.bmp", "expected.json"):
+        write(root / file, f"{file} of {name}\n".encode())
+    used = ModelUsed(
+        name=name,
+        licence="Apache-2.0",
+        source="m.tflite",
+        quantized=False,
+        random_samples=False,
+        agreement=None,
+        target=Target.SIMULATOR,
+        compiler="SIMULATED",
+        operations=1,
+        mapped=1,
+        min_runtime=None,
+        checked=True,
+    )
+    write(root / RECORD, used.model_dump_json().encode())
+    return root
+
+
 def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, Variant.DIRECT)) -> BundleInputs:
     """Complete inputs below ``root``; gate and manifest accept the bundle that they give."""
     programs = root / "programs"
     for name in ("lstpu", "model", "benchmark"):
         write(programs / "bin" / name, program(needed=("libedgetpu.so.1", "libtensorflowlite.so", "libc.so.6")))
-    sample = SampleFiles(
-        name="stripes",
-        licence="Apache-2.0",
-        model=write(root / "sample/m.tflite", b"model"),
-        labels=write(root / "sample/l.txt", b"a\nb\nEgyptian cat\n"),
-        image=write(root / "sample/i.bmp", b"BM"),
-        expected=2,
-        generated=True,
-    )
     return BundleInputs(
         release="2.14.1",
         tensorflow_commit=COMMIT,
@@ -78,6 +95,7 @@ def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, 
             make_tree(root / "trees", "ruy", prebuilt=True),
             make_tree(root / "trees", "libedgetpu", pinned=False),
         ),
-        sample=sample,
+        sample=make_model(root / "sample", "stripes"),
+        sample_generated=True,
         licence=write(root / "LICENSE", b"Apache\n"),
     )

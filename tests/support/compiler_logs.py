@@ -1,4 +1,4 @@
-"""What Google's compiler printed for people who posted it (google-coral/edgetpu issues, by number), cut short."""
+"""Output of Google's compiler that people posted (google-coral/edgetpu issues, by number), cut short."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ STAMP = f"TENSORFLOW_COMMIT={COMMIT}\0".encode()
 
 @dataclass(frozen=True)
 class Spec:
-    """What the file says of itself; ``versions``: library, version, symbols; ``stack``: flags of PT_GNU_STACK."""
+    """The header of the file; ``versions``: library, version, symbols; ``stack``: flags of PT_GNU_STACK."""
 
     machine: int = AARCH64
     kind: int = 3

@@ -2,7 +2,8 @@
 
     python -m tests.support.fuzz_models CASES FIRST_SEED MEGABYTES FOLDER
 
-FOLDER holds real models. Prints JSON: cases, how many were shown, CPU seconds in total and of the slowest case.
+FOLDER holds real models. Prints JSON: cases, how many were shown, and the processor time in yardsticks
+(tests/support/patience.py), in total and of the slowest case.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from pathlib import Path
 from tests.support.damage import KINDS, REAL, damaged
 from tests.support.inspect_everything import inspect_everything
 from tests.support.mutations import mutated
+from tests.support.patience import yardstick
 
 
 def main(cases: int, first: int, megabytes: int, folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     real = {name: (folder / f"{name}.tflite").read_bytes() for name in REAL}
     names = [*KINDS, *REAL]
-    shown, slowest, started = 0, 0.0, time.process_time()
+    unit, shown, slowest, started = yardstick(), 0, 0.0, time.process_time()
     for seed in range(first, first + cases):
         name, before = names[seed % len(names)], time.process_time()
         data = mutated(real[name], seed) if name in real else damaged(name, seed)
@@ -33,7 +35,8 @@ def main(cases: int, first: int, megabytes: int, folder: Path) -> None:
             raise
         slowest = max(slowest, time.process_time() - before)
     total = time.process_time() - started
-    print(json.dumps({"cases": cases, "shown": shown, "seconds": total, "slowest": slowest}))
+    unit = min(unit, yardstick())
+    print(json.dumps({"cases": cases, "shown": shown, "effort": total / unit, "slowest": slowest / unit}))
 
 
 if __name__ == "__main__":

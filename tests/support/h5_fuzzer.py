@@ -13,7 +13,7 @@ from pathlib import Path
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.quantize.worker.model_files import recognise
 
-LONGEST = 1.0  # seconds for one file; after them SIGALRM ends this process
+LONGEST = 1.0  # seconds of the processor for one file, of which a few thousandths are usual; then SIGPROF ends this
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -33,7 +33,7 @@ def main(folder: Path, first: int, last: int) -> None:
             note.write(str(case))
             note.flush()
             path.write_bytes(mutated(whole, random.Random(case)))
-            signal.setitimer(signal.ITIMER_REAL, LONGEST)
+            signal.setitimer(signal.ITIMER_PROF, LONGEST)
             try:
                 recognise(path)
             except CoralforgeError as error:

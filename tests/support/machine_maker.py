@@ -5,6 +5,7 @@ The script under test is the project's own text; only the paths that it has from
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.patience import NET
 
 COREUTILS = """
     basename cat chmod cp cut dash dirname env flock grep ln mkdir mktemp mv nohup readlink rm setsid sh sha256sum
@@ -62,7 +64,7 @@ if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
 with socket.socket(socket.AF_UNIX) as server:
     server.bind(sys.argv[1])
     server.listen()
-    server.settimeout(30)
+    server.settimeout(600)
     while True:
         with server.accept()[0] as connection:
             connection.recv(1024)
@@ -111,7 +113,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=NET,
             check=False,
             umask=umask,
         )
@@ -128,7 +130,7 @@ class Machine:
                 stdin=stdin,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=NET,
                 check=False,
             )
         finally:
@@ -151,14 +153,15 @@ class Machine:
             [self.stubs / "sh", "-c", '"$STATE/dockerd" & until [ -S "$STATE/engine.sock" ]; do sleep 0.05; done'],
             env=self.environment,
             check=True,
-            timeout=30,
+            timeout=NET,
         )
 
     def stop(self) -> None:
         """End the make-believe dockerd, if one was started."""
         pid = self.state / "dockerd.pid"
         if pid.exists():
-            os.kill(int(pid.read_text()), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def make_machine(folder: Path) -> Machine:

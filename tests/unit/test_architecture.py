@@ -42,3 +42,15 @@ def test_rooms_have_few_arrows_between_them() -> None:
         if room(importer) != room(imported)
     }
     assert len(arrows) <= MOST_ARROWS, f"{len(arrows)} arrows"
+
+
+def test_a_docstring_says_what_it_is_about_first() -> None:
+    """A sentence that begins with "What" has its subject at the end, if at all."""
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests" / "support").glob("*.py"), ROOT / "tasks.py"]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if line.lstrip().startswith('"""What ')
+    ]
+    assert found == []

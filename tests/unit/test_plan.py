@@ -12,9 +12,10 @@ INPUTS = {
     Stage.LIBRARIES: {"arch": "aarch64", "image": "i1"},
     Stage.PREFIX: {"templates/bundle": "t1"},
     Stage.PROGRAMS: {"templates/consumer": "c1"},
-    Stage.BUNDLE: {"sample": "s1"},
+    Stage.BUNDLE: {"licence": "l1"},
 }
-FRESH = Facts(sources=(FLATBUFFERS, LIBEDGETPU), inputs=INPUTS, present=frozenset(), image="i1")
+SAMPLE = ModelFact("the sample", {"model": "s1"})
+FRESH = Facts(sources=(FLATBUFFERS, LIBEDGETPU), inputs=INPUTS, present=frozenset(), image="i1", models=(SAMPLE,))
 
 
 def built(facts: Facts) -> Facts:
@@ -37,11 +38,19 @@ def test_a_fresh_machine_fetches_first_and_knows_no_keys_yet() -> None:
     assert actions["fetch:flatbuffers"] == "not downloaded yet"
     assert actions["libraries:libraries"] == "sources are not all there yet"
     assert "fetch:libedgetpu" not in actions
-    assert all(a.key == "" for a in make_plan(facts, Stage.BUNDLE) if a.stage is Stage.LIBRARIES)
+    assert [a.key for a in make_plan(facts, Stage.BUNDLE) if a.stage is Stage.LIBRARIES] == [""]
 
 
 def test_nothing_runs_when_all_is_there() -> None:
     assert running(built(FRESH)) == {}
+
+
+def test_a_damaged_artifact_is_made_again_and_the_reason_names_the_file() -> None:
+    facts = built(FRESH)
+    [libraries] = [name for name in facts.present if name.startswith("libraries-")]
+    actions = running(replace(facts, damaged={libraries: "lib/a.so is missing"}))
+    assert actions["libraries:libraries"] == "damaged in the cache: lib/a.so is missing"
+    assert "bundle:bundle" not in actions  # it is whole, and the new libraries have the same key
 
 
 def test_a_changed_source_is_named_and_rebuilds_all_that_depends_on_it() -> None:
@@ -59,8 +68,18 @@ def test_a_changed_consumer_template_never_rebuilds_the_libraries() -> None:
 
 
 def test_a_changed_sample_only_repacks_and_needs_no_container() -> None:
-    facts = replace(built(FRESH), inputs={**INPUTS, Stage.BUNDLE: {"sample": "s2"}})
-    assert set(running(facts)) == {"bundle:bundle"}
+    facts = replace(built(FRESH), models=(replace(SAMPLE, inputs={"model": "s2"}),))
+    assert set(running(facts)) == {"model:the sample", "bundle:bundle"}
+
+
+def test_a_model_that_a_stage_makes_follows_that_stage() -> None:
+    generated = replace(FRESH, models=(ModelFact("the sample", {"options": "o"}, Stage.PROGRAMS),))
+    order = [a.stage for a in make_plan(generated, Stage.BUNDLE) if a.inputs]
+    assert order[-3:] == [Stage.PROGRAMS, Stage.MODEL, Stage.BUNDLE]
+    facts = replace(built(generated), inputs={**INPUTS, Stage.PROGRAMS: {"templates/consumer": "c2"}})
+    assert running(facts)["model:the sample"] == "changed: programs"
+    unknown = replace(generated, sources=(replace(FLATBUFFERS, digest=None), LIBEDGETPU))
+    assert all(a.key == "" for a in make_plan(unknown, Stage.BUNDLE) if a.stage is Stage.MODEL)
 
 
 def test_build_stops_before_the_programs() -> None:
@@ -69,9 +88,9 @@ def test_build_stops_before_the_programs() -> None:
 
 
 def test_an_unknown_sample_is_fetched_for_a_bundle_only() -> None:
-    facts = replace(FRESH, sample_known=False)
-    assert "fetch:sample" in running(facts)
-    assert "fetch:sample" not in running(facts, Stage.PREFIX)
+    facts = replace(FRESH, models=(replace(SAMPLE, inputs=None),))
+    assert "fetch:models" in running(facts)
+    assert "fetch:models" not in running(facts, Stage.PREFIX)
     bundle = [a for a in make_plan(facts, Stage.BUNDLE) if a.stage is Stage.BUNDLE]
     assert bundle[0].key == ""
 
@@ -116,7 +135,8 @@ class TestModels:
         actions = running(facts)
         assert actions["fetch:models"] == "not downloaded yet"
         assert actions["model:net"] == "its files are not all there yet"
-        assert all(a.key == "" for a in make_plan(facts, Stage.BUNDLE) if a.stage in (Stage.MODEL, Stage.BUNDLE))
+        found = [a.key for a in make_plan(facts, Stage.BUNDLE) if a.stage in (Stage.MODEL, Stage.BUNDLE)]
+        assert found == ["", ""]
 
     def test_a_build_has_nothing_to_do_with_models(self) -> None:
         assert not [a for a in make_plan(self.facts, Stage.PREFIX) if a.stage is Stage.MODEL]

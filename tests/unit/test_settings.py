@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ def test_the_same_source_twice(tmp_path: Path) -> None:
 def test_the_cache_can_be_moved() -> None:
     assert load_settings({"CORALFORGE_CACHE": "/somewhere"}).cache.root == Path("/somewhere")
     assert load_settings({"XDG_CACHE_HOME": "/xdg"}).cache.root == Path("/xdg/coralforge")
+
+
+def test_the_output_may_be_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    settings = load_settings({})
+    places = {"dist": ROOT / "dist", "/srv/bundles": Path("/srv/bundles"), "~/b": Path("/home/someone/b")}
+    for output, place in places.items():
+        pipeline = settings.pipeline.model_copy(update={"output": output})
+        assert replace(settings, pipeline=pipeline).output == place
 
 
 def test_mirrors_are_asked_in_the_order_they_were_said(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
 from coralforge.plan import Action, Stage
 from coralforge.settings import Cache
+from tests.support.patience import NET
 
 ACTION = Action(Stage.PREFIX, "prefix", True, "", "k" * 64, (("input", "1"),))
 
@@ -28,6 +29,30 @@ def test_commit_moves_a_finished_folder_and_records_its_inputs(cache: Cache) -> 
     assert (place / "file").read_text() == "content"
     assert '"input": "1"' in (place / store.RECORD).read_text()
     assert ACTION.artifact in store.present(cache)
+
+
+@pytest.fixture
+def stored(cache: Cache) -> Path:
+    """An artifact with one file."""
+    with store.staging(cache, "x") as folder:
+        (folder / "file").write_text("content")
+        return store.commit(cache, ACTION, folder)
+
+
+def test_a_whole_artifact_has_no_damage(cache: Cache, stored: Path) -> None:
+    assert store.damage(cache, ACTION, thorough=False) == ""
+    assert store.damage(cache, ACTION, thorough=True) == ""
+
+
+def test_a_damaged_artifact_is_known_by_the_file(cache: Cache, stored: Path) -> None:
+    (stored / "file").unlink()
+    assert store.damage(cache, ACTION, thorough=False) == "file is missing"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"key": "other", "files": {}}', None])
+def test_an_artifact_without_a_record_of_its_own_is_damaged(cache: Cache, stored: Path, content: str | None) -> None:
+    (stored / store.RECORD).unlink() if content is None else (stored / store.RECORD).write_text(content)
+    assert store.RECORD in store.damage(cache, ACTION, thorough=False)
 
 
 def test_a_failed_stage_leaves_nothing(cache: Cache) -> None:
@@ -63,7 +88,7 @@ def test_leftovers_of_a_killed_run_are_removed(cache: Cache) -> None:
 def _hold(cache: Cache, ready: object, go: object) -> None:
     with store.exclusive(cache, Recorder()):
         ready.set()  # type: ignore[attr-defined]
-        go.wait(20)  # type: ignore[attr-defined]
+        go.wait(NET)  # type: ignore[attr-defined]
 
 
 def test_a_second_run_waits_says_so_and_gives_up_in_the_end(cache: Cache) -> None:
@@ -71,15 +96,15 @@ def test_a_second_run_waits_says_so_and_gives_up_in_the_end(cache: Cache) -> Non
     ready, go = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(cache, ready, go))
     other.start()
-    assert ready.wait(20)
+    assert ready.wait(NET)
     recorder = Recorder()
     with pytest.raises(CoralforgeError) as caught, store.exclusive(cache, recorder, timeout=0.1):
         pass
     go.set()
-    other.join(20)
+    other.join(NET)
     assert caught.value.code is ExitCode.BUSY
     assert "waiting" in str(recorder.events[0])
-    with store.exclusive(cache, Recorder(), timeout=1):  # free again
+    with store.exclusive(cache, Recorder(), timeout=NET):  # free again
         pass
 
 
@@ -103,6 +128,26 @@ def test_memory_of_the_last_run_survives_damage(cache: Cache) -> None:
     (cache.root / "last" / "t.json").write_text('{"prefix": 3}')
     assert store.previous_inputs(cache, "t") == {}
     assert store.previous_inputs(cache, "never") == {}
+
+
+def test_a_folder_with_other_things_in_it_is_no_cache(tmp_path: Path) -> None:
+    for name in ("tmp", "logs", "thesis.txt"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tmp" / "theirs").mkdir()
+    with pytest.raises(CoralforgeError, match=r"thesis\.txt") as caught, store.exclusive(Cache(tmp_path), Recorder()):
+        pass
+    assert (caught.value.reason, caught.value.code) == ("cache-folder", ExitCode.USER)
+    assert (tmp_path / "tmp" / "theirs").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "thesis.txt", "tmp"]
+
+
+def test_a_cache_without_a_mark_is_taken_and_what_is_put_into_a_marked_one_stays(cache: Cache) -> None:
+    cache.downloads.mkdir(parents=True)
+    with store.exclusive(cache, Recorder()):
+        assert (cache.root / "CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55")
+    (cache.root / "note.txt").write_text("ours")
+    with store.exclusive(cache, Recorder()):
+        assert (cache.root / "note.txt").is_file()
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:

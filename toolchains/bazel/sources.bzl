@@ -41,6 +41,9 @@ REPOSITORIES = {
     "simulator": ("simulator", "", []),
 }
 
+# Overlays whose files belong to one release of TensorFlow: the folder's name ends with it, as in tensorflow-2.14.
+PER_RELEASE = ["tensorflow"]
+
 # TF's BUILD files load a workspace of gigabytes: all of them go, and the overlay's three take their place.
 WITHOUT_OWN_BUILD_FILES = ["org_tensorflow"]
 
@@ -80,6 +83,8 @@ def _source_repository_impl(rctx):
     _run(rctx, ["rm", "-f", "WORKSPACE", "WORKSPACE.bazel", "WORKSPACE.bzlmod", "MODULE.bazel", ".bazelrc"])
     if rctx.attr.overlay:
         overlay = rctx.path(Label("//:MODULE.bazel")).dirname.get_child("overlays").get_child(rctx.attr.overlay)
+        if not overlay.exists:
+            fail("error: there is no overlays/%s in toolchains/bazel, which this release needs" % rctx.attr.overlay)
         rctx.watch_tree(overlay)
         _run(rctx, ["cp", "-rsfT", str(overlay), "."])
     elif not rctx.path("BUILD").exists and not rctx.path("BUILD.bazel").exists:
@@ -112,6 +117,8 @@ def _sources_impl(module_ctx):
 
     for name, (source, overlay, paths) in REPOSITORIES.items():
         entry = given.get(source, {"digest": ""})
+        if overlay in PER_RELEASE:
+            overlay += "-" + request["release"].rpartition(".")[0]
         prebuilt = entry.get("prebuilt", False)
         _source_repository(
             name = name,

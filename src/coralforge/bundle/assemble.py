@@ -1,19 +1,18 @@
-"""Puts a bundle together from an SDK, programs, rendered templates and a sample, and packs it into one archive."""
+"""Puts a bundle together from an SDK, programs, rendered templates and models."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from coralforge import store
-from coralforge.bundle.describe import BundleInputs, SampleFiles, describe
-from coralforge.bundle.files import PLAIN, copy_file, copy_tree, incomplete, open_folders
+from coralforge.bundle.describe import BundleInputs, describe
+from coralforge.bundle.files import PLAIN, copy_file, copy_tree, new_path, open_folders
 from coralforge.bundle.manifest import ModelUsed, write_manifest
 from coralforge.bundle.model_maker import RECORD
 from coralforge.bundle.prefix import library_part
 from coralforge.errors import source_error
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 
 
 def assemble(inputs: BundleInputs, destination: Path) -> None:
@@ -24,34 +23,25 @@ def assemble(inputs: BundleInputs, destination: Path) -> None:
     """
     copy_tree(inputs.programs / "bin", destination / "bin", set())
     library_part(inputs.sdk, inputs.templates, inputs.variants, destination)
-    _copy_sample(inputs.sample, destination / "share/models")
-    models = [_copy_model(folder, destination / "share/models") for folder in inputs.models]
+    shared = destination / "share/models"
+    _copy_model(inputs.sample, shared)
+    models = [_used(folder) for folder in inputs.models]
+    for used, folder in zip(models, inputs.models, strict=True):
+        _copy_model(folder, new_path(shared / used.name, shared))
     _copy_licences(inputs, destination / "share/licenses")
     open_folders(destination)
-    write_manifest(destination, describe(inputs, models, destination))
+    write_manifest(destination, describe(inputs, _used(inputs.sample), models, destination))
 
 
-def _copy_sample(sample: SampleFiles, folder: Path) -> None:
-    for source, name in ((sample.model, "model.tflite"), (sample.labels, "labels.txt"), (sample.image, "image.bmp")):
-        copy_file(source, folder / name, PLAIN)
-    if sample.simulated is not None:
-        compiled = folder / "model_edgetpu-sim.tflite"
-        compiled.write_bytes(sample.simulated)
-        compiled.chmod(PLAIN)
-    labels = sample.labels.read_text(encoding="utf-8", errors="replace").splitlines()
-    if sample.expected >= len(labels):
-        raise incomplete(f"the sample expects class {sample.expected}, but its labels have {len(labels)} lines")
-    expected = {"top1_index": sample.expected, "top1_label": labels[sample.expected].strip()}
-    (folder / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
-
-
-def _copy_model(made: Path, folder: Path) -> ModelUsed:
-    """Copy one model's files into a folder of its own; returns what its record says."""
-    used = ModelUsed.model_validate_json((made / RECORD).read_bytes())
+def _copy_model(made: Path, folder: Path) -> None:
+    """Copy one model's files into ``folder``, all but the records."""
     for source in sorted(made.iterdir()):
         if source.name not in (RECORD, store.RECORD):
-            copy_file(source, folder / used.name / source.name, PLAIN)
-    return used
+            copy_file(source, new_path(folder / source.name, folder), PLAIN)
+
+
+def _used(made: Path) -> ModelUsed:
+    return ModelUsed.model_validate_json((made / RECORD).read_bytes())
 
 
 def _copy_licences(inputs: BundleInputs, folder: Path) -> None:

@@ -44,7 +44,7 @@ def models(bundle: Path) -> list[tuple[Path, Path]]:
 
 
 def read_stats(path: Path) -> JsonValue:
-    """What the device counted; None where it left nothing that can be read."""
+    """The device's own count of what went over USB; None where it left nothing that can be read."""
     try:
         if path.is_symlink() or path.stat().st_size > _MAX_STATS:
             return None

@@ -5,7 +5,6 @@ Nothing in it depends on the time, the user, a path of the host or the id of an 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -18,12 +17,13 @@ from pydantic import Field, JsonValue, ValidationError
 from coralforge.config.base import Arch, GitId, Model, Sha256, Variant
 from coralforge.config.models import Target
 from coralforge.errors import user_error
+from coralforge.util.fingerprint import of_file
 
 NAME = "MANIFEST.json"
 MAX_BYTES = 8 << 20
 
 
-class Part(Model):
+class SourceUsed(Model):
     """One source that went into the bundle."""
 
     name: str
@@ -41,13 +41,13 @@ class Part(Model):
     prebuilt: bool
     """True when compiled files were taken, not source."""
     note: str
-    """What is different about this place."""
+    """A remark on what is different about this place."""
     licence: str
     """SPDX expression."""
 
 
 class SampleUsed(Model):
-    """What the bundle proves itself with."""
+    """The model that the bundle proves itself with."""
 
     name: str
     """The model's name."""
@@ -75,7 +75,7 @@ class ModelUsed(Model):
     agreement: float | None
     """Part of the held-out samples for which it gives the float model's best class; none where that is not known."""
     target: Target
-    """What it is compiled for."""
+    """The target that it is compiled for."""
     compiler: str
     """Which compiler made the compiled file; empty for none."""
     operations: int = Field(ge=0)
@@ -107,7 +107,7 @@ class Link(Model):
 
 
 class Manifest(Model):
-    """What a bundle says of itself."""
+    """The description of a bundle."""
 
     format: Literal[1]
     """Version of this file's format."""
@@ -131,29 +131,20 @@ class Manifest(Model):
     """Newest symbol version that any file may need, by prefix; GLIBC is the board's oldest glibc."""
     toolchain: dict[str, JsonValue]
     """Compiler, linker, Bazel and sysroots, as the builder image says."""
-    sources: list[Part]
+    sources: list[SourceUsed]
     """Everything that was compiled or taken, by name."""
     unpinned: list[str]
     """Names of sources that are not what the release pins."""
     prebuilt: list[str]
     """Names of sources that came compiled."""
     not_verified: list[str]
-    """What nobody checked, in sentences."""
+    """Sentences on everything that nobody checked."""
     sample: SampleUsed
     """The sample model."""
     models: list[ModelUsed]
     """The models of pipeline.yaml, by name."""
     files: dict[str, File | Link]
     """Every file and link except this one."""
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file of any size, in hex. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def files_of(folder: Path) -> dict[str, File | Link]:
@@ -197,7 +188,7 @@ def _first(error: Exception) -> str:
 
 
 def verify(folder: Path) -> list[str]:
-    """What differs between a folder and its MANIFEST.json: changed, missing and extra files, one sentence each.
+    """Differences between a folder and its MANIFEST.json: changed, missing and extra files, one sentence each.
 
     Of the mode only the executable bit counts: unpacking applies the user's umask. Raises as ``read_manifest``.
     """
@@ -237,4 +228,4 @@ def _entry(path: Path) -> File | Link:
         return Link(link=str(path.readlink()))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(f"{path} is neither a file nor a link")
-    return File(sha256=file_digest(path), size=status.st_size, mode="0755" if status.st_mode & 0o100 else "0644")
+    return File(sha256=of_file(path), size=status.st_size, mode="0755" if status.st_mode & 0o100 else "0644")

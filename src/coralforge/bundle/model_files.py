@@ -1,26 +1,27 @@
-"""The files that the models of pipeline.yaml are made from: where they are, and what is in them.
+"""The models that go into a bundle and the files that they are made from: where they are, and what is in them.
 
-A file is the user's own, relative to pipeline.yaml, or pinned and fetched like any source.
+A file is the user's own, relative to pipeline.yaml, or pinned and fetched like any source. The generated sample's
+are made with the programs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from coralforge.bundle.sample import ModelEntry, generated_sample, pinned_sample, remember_in_vain, tried_in_vain
 from coralforge.config.models import BundledModel, DataFile, Quantize, Target
-from coralforge.config.pipeline import Source
-from coralforge.errors import user_error
-from coralforge.events import Sink
-from coralforge.plan import Inputs, ModelFact
+from coralforge.config.release import Source
+from coralforge.errors import CoralforgeError, user_error
+from coralforge.events import Note, Sink
+from coralforge.plan import Inputs, ModelFact, Stage
 from coralforge.settings import Cache, Settings
-from coralforge.sources.archive import Wanted
 from coralforge.sources.fetch import cached, fetch_all
-from coralforge.util import fingerprint
+from coralforge.sources.records import Wanted
+from coralforge.util import atomic, fingerprint
 from coralforge.util.paths import typed
 
 PARTS = ("model", "compiled", "labels", "image")
@@ -36,44 +37,93 @@ class ModelFiles:
     image: Path | None
 
 
-def survey_models(settings: Settings) -> tuple[ModelFact, ...]:
-    """What is known of each model, looked up on disk only.
+def bundled_models(settings: Settings) -> tuple[ModelEntry, ...]:
+    """The sample (the generated one, where the pinned one was tried in vain), then the models of pipeline.yaml.
 
     Raises:
         CoralforgeError: reason ``model-file`` (exit code 2): a file that pipeline.yaml names is not there.
     """
-    return tuple(ModelFact(name, _inputs(settings, name)) for name in settings.pipeline.models)
+    sample = pinned_sample(settings)
+    if tried_in_vain(settings).exists() and _inputs(settings, sample) is None:
+        sample = generated_sample(settings)
+    return (sample, *_models(settings))
+
+
+def survey_models(settings: Settings, again: bool = False) -> tuple[ModelFact, ...]:
+    """The facts about each model, from the disk only. Raises as :func:`bundled_models`.
+
+    Args:
+        again: whether a pinned sample that was tried in vain counts as not fetched yet.
+    """
+    models = (pinned_sample(settings), *_models(settings)) if again else bundled_models(settings)
+    return tuple(
+        ModelFact(model.label, _inputs(settings, model), Stage.PROGRAMS if model.generated else None)
+        for model in models
+    )
 
 
 def fetch_models(settings: Settings, sink: Sink) -> None:
-    """Have all pinned files of all models in the download cache. Raises as ``fetch_all``."""
-    wanted = [
-        item
-        for name, entry in settings.pipeline.models.items()
-        for part in PARTS
-        if (item := _wanted(settings, name, part, getattr(entry, part))) is not None
-    ]
-    fetch_all(wanted, settings.cache.root, settings.mirrors, sink)
+    """Have all pinned files of all models in the download cache; without the sample's, the generated one is taken.
+
+    Raises as ``fetch_all``.
+    """
+    fetch_all(
+        [wanted for model in _models(settings) for wanted in _all_wanted(settings, model)],
+        settings.cache.root,
+        settings.mirrors,
+        sink,
+    )
+    sample = pinned_sample(settings)
+    tried_in_vain(settings).unlink(missing_ok=True)
+    try:
+        fetch_all(_all_wanted(settings, sample), settings.cache.root, settings.mirrors, sink)
+    except CoralforgeError as error:
+        if error.reason != "source-unavailable":
+            raise
+        sink.emit(
+            Note(
+                f"the sample {sample.name} cannot be had from here; "
+                "the bundle gets a small model that coralforge generates (--mirror DIR with the files helps)",
+                "warning",
+            )
+        )
+        remember_in_vain(settings, error.details)
 
 
-def locate(settings: Settings, name: str) -> ModelFiles:
-    """The files of a model that the survey found complete."""
-    entry = settings.pipeline.models[name]
-    model, compiled, labels, image = (_locate(settings, name, part, getattr(entry, part)) for part in PARTS)
-    assert model is not None  # fetched before: the plan says so
-    return ModelFiles(model, compiled, labels, image)
+def locate(settings: Settings, model: ModelEntry, programs: Path) -> ModelFiles:
+    """The files of a model that the survey found complete; ``programs`` is the folder that stage made."""
+    entry = model.entry
+    if model.generated:
+        paths = (_generated(programs, getattr(entry, part)) for part in PARTS)
+    else:
+        paths = (_locate(settings, model, part) for part in PARTS)
+    plain, compiled, labels, image = paths
+    assert plain is not None  # fetched before: the plan says so
+    return ModelFiles(plain, compiled, labels, image)
 
 
-def _inputs(settings: Settings, name: str) -> Inputs | None:
-    entry = settings.pipeline.models[name]
+def _models(settings: Settings) -> tuple[ModelEntry, ...]:
+    return tuple(ModelEntry(name, name, f"models.{name}", entry) for name, entry in settings.pipeline.models.items())
+
+
+def _all_wanted(settings: Settings, model: ModelEntry) -> list[Wanted]:
+    return [wanted for part in PARTS if (wanted := _wanted(settings, model, part)) is not None]
+
+
+def _generated(programs: Path, file: DataFile | None) -> Path | None:
+    return None if file is None or file.path is None else programs / "share/models" / file.path
+
+
+def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
+    entry = model.entry
     inputs = {"options": _options(entry)}
     if entry.target is Target.EDGETPU and entry.compiled is None:
         inputs["compiler"] = _compiler(settings)
-    for part in PARTS:
+    for part in () if model.generated else PARTS:
         file: DataFile | None = getattr(entry, part)
         if file is None:
             continue
-        path = _locate(settings, name, part, file)
+        path = _locate(settings, model, part)
         if path is None:
             return None
         inputs[part] = file.places[0].sha256 if file.places else _digest(path, settings.cache)
@@ -100,18 +150,19 @@ def _options(entry: BundledModel) -> str:
     return json.dumps(said, sort_keys=True)
 
 
-def _locate(settings: Settings, name: str, part: str, file: DataFile | None) -> Path | None:
+def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
     """Where a file is; None when it is not named, or not fetched yet."""
+    file: DataFile | None = getattr(model.entry, part)
     if file is None:
         return None
     if file.path is None:
-        wanted = _wanted(settings, name, part, file)
+        wanted = _wanted(settings, model, part)
         fetched = cached(wanted, settings.cache.root) if wanted else None
         return fetched.path if fetched else None
     path = _absolute(settings, file.path)
     if not path.exists():
         raise user_error(
-            f"{settings.project.pipeline}: models.{name}.{part}: {path} does not exist",
+            f"{settings.project.pipeline}: {model.where}.{part}: {path} does not exist",
             reason="model-file",
             remedy="correct the path, which is relative to pipeline.yaml",
         )
@@ -122,11 +173,12 @@ def _absolute(settings: Settings, path: str) -> Path:
     return (settings.project.root / typed(path)).absolute()
 
 
-def _wanted(settings: Settings, name: str, part: str, file: DataFile | None) -> Wanted | None:
+def _wanted(settings: Settings, model: ModelEntry, part: str) -> Wanted | None:
+    file: DataFile | None = getattr(model.entry, part)
     if file is None or not file.places:
         return None
-    licence = settings.pipeline.models[name].licence
-    return Wanted(f"{name}-{part}", Source(version=name, licence=licence, places=file.places), settings.arch)
+    source = Source(version=model.name, licence=model.entry.licence, places=file.places)
+    return Wanted(f"{model.where.removeprefix('models.')}-{part}", source, settings.arch)
 
 
 def _samples_file(settings: Settings, quantize: Quantize) -> Path | None:
@@ -155,13 +207,11 @@ def _digest(path: Path, cache: Cache) -> str:
         seen.update(
             f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\n".encode(errors="surrogateescape")
         )
-    memo = cache.root / "last" / f"digest-{seen.hexdigest()[:32]}"
+    memo = cache.last / f"digest-{seen.hexdigest()[:32]}"
     try:
         return memo.read_text(encoding="ascii")
     except OSError:
         digest = fingerprint.of_paths(path)
     memo.parent.mkdir(parents=True, exist_ok=True)
-    temporary = memo.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(digest, encoding="ascii")
-    temporary.replace(memo)
+    atomic.write(memo, digest.encode())
     return digest

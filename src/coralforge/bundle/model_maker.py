@@ -1,4 +1,4 @@
-"""Makes one model of pipeline.yaml ready for a bundle: quantized, compiled, and refused where it falls short."""
+"""Makes one model ready for a bundle: quantized, compiled, and refused where it falls short."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.bundle.manifest import ModelUsed
-from coralforge.bundle.model_files import ModelFiles, locate
+from coralforge.bundle.model_files import ModelFiles
+from coralforge.bundle.model_words import Verb, in_pipeline_words
+from coralforge.bundle.sample import SAMPLE, ModelEntry
 from coralforge.config.models import BundledModel, Target
 from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.events import Note, Sink
@@ -33,7 +35,7 @@ class Made:
     min_runtime: int | None
 
 
-def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
+def make(settings: Settings, model: ModelEntry, files: ModelFiles, out: Path, sink: Sink) -> None:
     """Fill the empty folder ``out`` with the model, its compiled form, what the smoke test needs, and a record.
 
     Raises:
@@ -42,19 +44,21 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
     """
     from coralforge.tflite.model import read_model
 
-    entry, files = settings.pipeline.models[name], locate(settings, name)
-    plain, agreement = _make_plain(settings, name, files, out.parent, sink)
-    model = read_model(plain)
-    shutil.copyfile(plain, out / PLAIN)
-    if files.compiled is not None:
-        made = _take_compiled(settings, model, files.compiled, out / COMPILED[Target.EDGETPU])
-    else:
-        made = _compile(settings, name, model, out, sink)
-    operations = len(model.graph.operations)
-    _require_mapped(settings, name, made.mapped, operations)
-    _copy_check(entry, files, out)
+    entry = model.entry
+    with in_pipeline_words(model.where, Verb.QUANTIZE):
+        plain_file, agreement = _make_plain(settings, model, files, out.parent, sink)
+    with in_pipeline_words(model.where, Verb.COMPILE):
+        plain = read_model(plain_file)
+        shutil.copyfile(plain_file, out / PLAIN)
+        if files.compiled is not None:
+            made = _take_compiled(settings, plain, files.compiled, out / COMPILED[Target.EDGETPU])
+        else:
+            made = _compile(settings, model, plain, out, sink)
+    operations = len(plain.graph.operations)
+    _require_mapped(model, made.mapped, operations)
+    _write_check(entry, files, out)
     used = ModelUsed(
-        name=name,
+        name=model.name,
         licence=entry.licence,
         source=entry.model.filename,
         quantized=entry.quantize is not None,
@@ -71,25 +75,25 @@ def make(settings: Settings, name: str, out: Path, sink: Sink) -> None:
 
 
 def _make_plain(
-    settings: Settings, name: str, files: ModelFiles, work: Path, sink: Sink
+    settings: Settings, model: ModelEntry, files: ModelFiles, work: Path, sink: Sink
 ) -> tuple[Path, float | None]:
     """The user's .tflite, or a quantized model below ``work``, under a name that messages can use.
 
     Also the agreement with the float model, where it is known.
     """
-    entry = settings.pipeline.models[name]
-    given = entry.model.filename.endswith(".tflite")
+    entry = model.entry
+    given = entry.model.filename.endswith(".tflite") or model.label == SAMPLE  # which is never quantized here
     if given != (entry.quantize is None):
         what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"
         raise user_error(
-            f"{settings.project.pipeline}: models.{name}: {entry.model.filename} {what} 'quantize'",
+            f"{settings.project.pipeline}: {model.where}: {entry.model.filename} {what} 'quantize'",
             reason="model-quantize",
         )
     if entry.quantize is None:
         return files.model, None
     from coralforge.quantize.quantize import QuantizeOptions, quantize
 
-    plain = work / f"{name}.tflite"
+    plain = work / f"{model.name}.tflite"
     options = QuantizeOptions(
         files.model,
         plain,
@@ -102,22 +106,22 @@ def _make_plain(
     report = quantize(options, sink)
     report.place.unlink()  # it has times and paths of this machine; what lasts is in the record
     for warning in report.warnings:
-        sink.emit(Note(f"model {name}: {warning}", "warning"))
+        sink.emit(Note(f"model {model.name}: {warning}", "warning"))
     return plain, report.agreement
 
 
-def _compile(settings: Settings, name: str, model: Model, out: Path, sink: Sink) -> Made:
-    entry = settings.pipeline.models[name]
-    if entry.target is Target.CPU:
+def _compile(settings: Settings, model: ModelEntry, plain: Model, out: Path, sink: Sink) -> Made:
+    target = model.entry.target
+    if target is Target.CPU:
         return Made(0, "", None)
-    if entry.target is Target.SIMULATOR:
+    if target is Target.SIMULATOR:
         from coralforge.compile.simulator import compile_for_simulator
         from coralforge.compile.simulator_report import HEADER
 
-        compiled = compile_for_simulator(model)
-        (out / COMPILED[Target.SIMULATOR]).write_bytes(compiled.data)
+        compiled = compile_for_simulator(plain)
+        (out / COMPILED[target]).write_bytes(compiled.data)
         return Made(compiled.partition.mapped, HEADER, None)
-    return _compile_for_hardware(settings, name, model, out / COMPILED[Target.EDGETPU], sink)
+    return _compile_for_hardware(settings, model, plain, out / COMPILED[target], sink)
 
 
 def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path) -> Made:
@@ -139,41 +143,35 @@ def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path
     return Made(found.mapped, "compiled beforehand", found.min_runtime_version)
 
 
-def _compile_for_hardware(settings: Settings, name: str, model: Model, place: Path, sink: Sink) -> Made:
-    from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu, preflight
-    from coralforge.compile.image import image_program, scratch
-    from coralforge.compile.machine import require_x86_64
+def _compile_for_hardware(settings: Settings, model: ModelEntry, plain: Model, place: Path, sink: Sink) -> Made:
+    from coralforge.compile.edgetpu import Compilation
+    from coralforge.compile.hardware import compile_for_hardware
     from coralforge.compile.options import CompilerOptions
-    from coralforge.compile.program import find_program
 
-    require_x86_64()
     runtime = settings.release.edgetpu_runtime
-    wanted = Wanted((model,), CompilerOptions(), runtime, allow_cpu=settings.pipeline.models[name].min_mapped == 0)
-    preflight(wanted)  # before an image is made
-    work, log = scratch(settings.cache, name)
-    program = find_program(settings.compiler, lambda: image_program(settings, sink))
-    (compiled,) = compile_for_edgetpu(wanted, program, work, log, sink)
+    wanted = Compilation((plain,), CompilerOptions(), runtime, allow_cpu=model.entry.min_mapped == 0)
+    (compiled,) = compile_for_hardware(settings, wanted, model.name, sink)
     for note in compiled.notes:
-        sink.emit(Note(f"model {name}: {note}", "warning"))
+        sink.emit(Note(f"model {model.name}: {note}", "warning"))
     place.write_bytes(compiled.parts[0].file.data)
     return Made(compiled.mapped, f"Edge TPU Compiler {compiled.compiler.version}", compiled.runtime)
 
 
-def _require_mapped(settings: Settings, name: str, mapped: int, operations: int) -> None:
-    entry = settings.pipeline.models[name]
+def _require_mapped(model: ModelEntry, mapped: int, operations: int) -> None:
+    entry = model.entry
     fraction = mapped / max(operations, 1)
     if fraction >= entry.min_mapped:
         return
     raise gate_error(
-        f"the model {name} has {mapped} of {operations} operations on the Edge TPU ({fraction:.0%}), "
+        f"the model {model.name} has {mapped} of {operations} operations on the Edge TPU ({fraction:.0%}), "
         f"less than min_mapped ({entry.min_mapped:.0%}): it enters no bundle",
         reason="model-mapped-fraction",
         details="what stays on the CPU makes a model 10 to 50 times slower",
-        remedy=f"see why with `invoke inspect`, change the model, or lower models.{name}.min_mapped",
+        remedy=f"see why with `invoke inspect`, change the model, or lower {model.where}.min_mapped",
     )
 
 
-def _copy_check(entry: BundledModel, files: ModelFiles, out: Path) -> None:
+def _write_check(entry: BundledModel, files: ModelFiles, out: Path) -> None:
     """Labels, image and the expected answer, checked as far as the programs on the board will."""
     if files.labels is None or files.image is None or entry.expected is None:
         return

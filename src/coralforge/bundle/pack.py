@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from coralforge.bundle.manifest import file_digest
 from coralforge.errors import build_error, missing_error
+from coralforge.util.atomic import replacing
+from coralforge.util.fingerprint import of_file
 
 # 1980-01-01 00:00 UTC: the oldest time that every tool takes (zip begins there), and no statement about a build.
 MTIME = 315532800
@@ -31,15 +29,12 @@ def pack(folder: Path, archive: Path) -> str:
     digest_file = archive.with_name(archive.name + ".sha256")
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
-        with _temporary(archive) as packed, _temporary(digest_file) as text:
+        with replacing(archive, digest_file) as (packed, text):
             with packed.open("wb") as stream:
                 _write(folder, stream)
-            digest = file_digest(packed)
+            digest = of_file(packed)
             text.write_text(f"{digest}  {archive.name}\n", encoding="utf-8")
-            # In this order a crash leaves an archive without a digest, never one with another's.
-            digest_file.unlink(missing_ok=True)
-            packed.replace(archive)
-            text.replace(digest_file)
+            digest_file.unlink(missing_ok=True)  # a crash leaves an archive without a digest, never with another's
     except OSError as error:
         raise missing_error(
             f"{archive} cannot be written: {error.strerror or error}",
@@ -47,18 +42,6 @@ def pack(folder: Path, archive: Path) -> str:
             remedy="make room or choose another `output` in pipeline.yaml",
         ) from error
     return digest
-
-
-@contextmanager
-def _temporary(final: Path) -> Iterator[Path]:
-    """A file beside ``final``, removed on the way out (Ctrl-C too) unless it was renamed."""
-    number, name = tempfile.mkstemp(prefix=f".{final.name}.", dir=final.parent)
-    os.close(number)
-    try:
-        Path(name).chmod(0o644)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _write(folder: Path, stream: IO[bytes]) -> None:

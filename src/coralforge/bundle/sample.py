@@ -1,4 +1,4 @@
-"""The model, labels and image that a bundle proves itself with: the pinned ones, or generated ones.
+"""The sample that a bundle proves itself with, as a model like any other: the pinned one, or a generated one.
 
 Where the pinned files cannot be had (no route to their place), the project makes a small quantized model of
 its own; bundle, manifest and report then say so. That nothing answered is remembered until ``invoke fetch``
@@ -11,77 +11,65 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.config.pipeline import Sample, Source
-from coralforge.errors import CoralforgeError
-from coralforge.events import Note, Sink
+from coralforge.bundle import stripes
+from coralforge.config.models import BundledModel, DataFile, Target
 from coralforge.settings import Settings
-from coralforge.sources.archive import Wanted
-from coralforge.sources.fetch import cached, fetch_all
-from coralforge.util import fingerprint
+from coralforge.util import atomic, fingerprint
 
-PARTS = ("model", "labels", "image")
+SAMPLE = "the sample"  # with a space, which no name in pipeline.yaml has
+GENERATED = "coralforge-stripes"
 
 
 @dataclass(frozen=True)
-class ChosenSample:
-    """What the bundle will hold. ``files`` is None for the generated sample."""
+class ModelEntry:
+    """One model that goes into the bundle, as pipeline.yaml or the project itself describes it."""
 
+    label: str
+    """Names it in plans."""
     name: str
-    digest: str
-    files: dict[str, Path] | None
-    expected: int | None
-    licence: str
+    """Its name in the manifest."""
+    where: str
+    """Its place in pipeline.yaml, for messages: ``models.NAME`` or ``sample``."""
+    entry: BundledModel
+    generated: bool = False
+    """Whether stage ``programs`` makes its files; then nothing is fetched for it."""
 
 
-def survey_sample(settings: Settings) -> ChosenSample | None:
-    """The sample as known on disk; None when the pinned one was not tried yet."""
-    found = {part: cached(wanted, settings.cache.root) for part, wanted in _wanted(settings).items()}
+def pinned_sample(settings: Settings) -> ModelEntry:
+    """The sample of pipeline.yaml."""
     sample = settings.pipeline.sample
-    files = {part: fetched.path for part, fetched in found.items() if fetched is not None}
-    if len(files) == len(PARTS):
-        digest = fingerprint.of_mapping({**_digests(sample), "expected": str(sample.expected)})
-        return ChosenSample(sample.name, digest, files, sample.expected, sample.licence)
-    if _marker(settings).exists():
-        return ChosenSample("generated", "generated", None, None, "Apache-2.0")
-    return None
+    entry = _entry(settings, sample.model, sample.labels, sample.image, sample.expected, sample.licence)
+    return ModelEntry(SAMPLE, sample.name, "sample", entry)
 
 
-def fetch_sample(settings: Settings, sink: Sink) -> None:
-    """Try the pinned sample's places; when none answers, say so and settle for the generated one."""
-    _marker(settings).unlink(missing_ok=True)
-    try:
-        fetch_all(list(_wanted(settings).values()), settings.cache.root, settings.mirrors, sink)
-    except CoralforgeError as error:
-        if error.reason != "source-unavailable":
-            raise
-        sink.emit(
-            Note(
-                f"the sample {settings.pipeline.sample.name} cannot be had from here; "
-                "the bundle gets a small model that coralforge generates (--mirror DIR with the files helps)",
-                "warning",
-            )
-        )
-        _marker(settings).parent.mkdir(parents=True, exist_ok=True)
-        _marker(settings).write_text(json.dumps({"details": error.details}), encoding="utf-8")
+def generated_sample(settings: Settings) -> ModelEntry:
+    """The sample that the project makes; its paths are below share/models of the programs."""
+    model, labels, image = (DataFile(path=name) for name in ("model.tflite", "labels.txt", "image.bmp"))
+    entry = _entry(settings, model, labels, image, stripes.EXPECTED, "Apache-2.0")
+    return ModelEntry(SAMPLE, GENERATED, "sample", entry, generated=True)
 
 
-def _wanted(settings: Settings) -> dict[str, Wanted]:
+def _entry(
+    settings: Settings, model: DataFile, labels: DataFile, image: DataFile, expected: int, licence: str
+) -> BundledModel:
+    """Only for the simulated libedgetpu is a sample compiled: that needs no compiler that a machine may lack."""
+    target = Target.CPU if settings.variants[0].real else Target.SIMULATOR
+    return BundledModel(
+        model=model, target=target, min_mapped=0, labels=labels, image=image, expected=expected, licence=licence
+    )
+
+
+def tried_in_vain(settings: Settings) -> Path:
+    """A file that exists when the pinned sample could not be had from the places and mirrors of this run."""
     sample = settings.pipeline.sample
-    return {
-        part: Wanted(
-            f"sample-{part}",
-            Source(version=sample.name, licence=sample.licence, places=getattr(sample, part).places),
-            settings.arch,
-        )
-        for part in PARTS
-    }
+    files = {"model": sample.model, "labels": sample.labels, "image": sample.image}
+    tried = {part: place.sha256 for part, file in files.items() for place in file.places[:1]}
+    name = fingerprint.of_mapping({**tried, "mirrors": "\0".join(settings.mirrors)})[:16]
+    return settings.cache.last / f"no-sample-{name}.json"
 
 
-def _digests(sample: Sample) -> dict[str, str]:
-    return {part: getattr(sample, part).places[0].sha256 for part in PARTS}
-
-
-def _marker(settings: Settings) -> Path:
-    """Exists when the pinned sample was tried in vain from the places and mirrors of this run."""
-    tried = {**_digests(settings.pipeline.sample), "mirrors": "\0".join(settings.mirrors)}
-    return settings.cache.root / "last" / f"no-sample-{fingerprint.of_mapping(tried)[:16]}.json"
+def remember_in_vain(settings: Settings, details: str) -> None:
+    """From now on the generated sample is taken. Raises OSError."""
+    path = tried_in_vain(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(path, json.dumps({"details": details}).encode())

@@ -17,12 +17,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from coralforge.bundle import emulated
-from coralforge.bundle.manifest import NAME, Manifest, file_digest, read_manifest, verify
+from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
 from coralforge.config.base import Arch, Variant
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.sources.unpack import unpack
+from coralforge.util import atomic
+from coralforge.util.fingerprint import of_file
 
 # The prefix that programs of the bundle run with in the board image.
 BOARD_RUN = {
@@ -51,11 +53,11 @@ class StepResult(BaseModel):
     detail: str = ""
     """Why it failed."""
     output: str = ""
-    """What its program printed."""
+    """The output of its program."""
 
 
 class BoardReport(BaseModel):
-    """What smoke.sh wrote; it may say more than these."""
+    """The report that smoke.sh wrote; it may say more than these."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
@@ -68,11 +70,11 @@ class BoardReport(BaseModel):
     steps: list[StepResult] = Field(min_length=1, max_length=1000)
     """In the order they ran."""
     not_run: list[str] = Field(default_factory=list, max_length=1000)
-    """What could not be tried there, and why, in sentences."""
+    """Sentences on steps that could not be tried there, and why."""
 
 
 class Board(BaseModel):
-    """What the board image says of itself (board.json)."""
+    """The board image's description of itself (board.json)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -183,7 +185,7 @@ def _unpack(archive: Path, bundle: Path) -> None:
 
 def _check_digest(archive: Path) -> str:
     """The archive's SHA-256, held against the .sha256 file beside it, if there is one."""
-    digest = file_digest(archive)
+    digest = of_file(archive)
     beside = archive.with_name(archive.name + ".sha256")
     expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else [digest]
     if expected[:1] != [digest]:
@@ -308,9 +310,4 @@ def _data(
 
 def _write(path: Path, data: dict[str, JsonValue]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())

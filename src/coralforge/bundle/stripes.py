@@ -34,13 +34,11 @@ _DENSE_SCALE = 1 / 10
 
 
 def sample_files() -> dict[str, bytes]:
-    """The sample's files by name: sample.json (for flatc), labels.txt, image.bmp and expected.json."""
-    expected = {"top1_index": EXPECTED, "top1_label": LABELS[EXPECTED]}
+    """The sample's files by name: sample.json (for flatc), labels.txt and image.bmp."""
     return {
         "sample.json": (json.dumps(model_json(), indent=1) + "\n").encode(),
         "labels.txt": "".join(label + "\n" for label in LABELS).encode(),
         "image.bmp": sample_image(),
-        "expected.json": (json.dumps(expected, indent=2) + "\n").encode(),
     }
 
 

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.util.signals import STOPPING
 
 
 def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
     """Run one verb and leave the process with its exit code unless that is 0.
 
     The first Ctrl-C (or SIGTERM) stops cleanly: containers are removed, staging folders too. The second
-    one leaves at once; the next run removes what stayed.
+    one leaves at once; the next run removes what stayed. A signal that was ignored before stays ignored: a script
+    that starts a run in the background does not want the Ctrl-C that is meant for the script to reach it.
     """
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, _first_signal)
+    previous = {number: signal.getsignal(number) for number in STOPPING}
+    _on_stopping(_first_signal)
     try:
         code = _guarded(verb, *arguments, **options)
     finally:
@@ -62,9 +63,14 @@ def _internal(error: Exception) -> str:
     )
 
 
+def _on_stopping(handler: Callable[[int, object], None]) -> None:
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def _first_signal(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGINT, _second_signal)
-    signal.signal(signal.SIGTERM, _second_signal)
+    _on_stopping(_second_signal)
     _print("\nstopping; once more to leave at once")
     raise KeyboardInterrupt
 

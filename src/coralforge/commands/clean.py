@@ -7,54 +7,68 @@ from pathlib import Path
 
 from coralforge import store
 from coralforge.containers import image as images
-from coralforge.containers.docker import LABEL, connect, container_owner
+from coralforge.containers.docker import LABEL, DockerRunner, container_owner
 from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink
 from coralforge.pipeline.survey import collect
 from coralforge.settings import Settings
 from coralforge.sources.trees import tree_folder
 
-REMAKEABLE = ("artifacts", "trees", "bazel", "logs", "tmp", "last")
-PRODUCTS = ("coralforge-*.tar.gz", "coralforge-*.tar.gz.sha256", "coralforge-*.smoke.json")
+# The last are temporary files, which a killed run leaves.
+PRODUCTS = ("coralforge-*.tar.gz", "coralforge-*.tar.gz.sha256", "coralforge-*.smoke.json", ".coralforge-*")
 
 
 def clean(settings: Settings, everything: bool, sink: Sink) -> str:
     """Remove what can be made again; returns one line that says how much that was.
 
-    Only files and images of coralforge's own names are touched; a folder with other files in it stays.
+    Only files, images and stray containers of coralforge's own names are touched: other files in the output folder
+    stay, and so do containers of other runs that still go on.
+
+    Raises:
+        CoralforgeError: as ``store.exclusive``.
     """
-    root = settings.cache.root
-    if not root.exists() and not everything:
-        return "nothing to clean"
-    names = (*REMAKEABLE, "downloads") if everything else REMAKEABLE
-    with store.exclusive(settings.cache, sink):
-        size = sum(_size(root / name) for name in names)
-        for name in names:
-            store.remove_tree(root / name)
+    cache = settings.cache
+    folders = (*cache.remakeable, cache.downloads) if everything else cache.remakeable
+    size = 0
+    if cache.root.exists():
+        with store.exclusive(cache, sink):
+            size = sum(_size(folder) for folder in folders)
+            for folder in folders:
+                store.remove_tree(folder)
     if everything:
-        for pattern in PRODUCTS:
-            for path in settings.output.glob(pattern):
-                size += path.stat().st_size
-                path.unlink()
+        size += _clean_output(settings.output)
     _clean_docker(everything, sink)
-    return f"removed {size / 2**20:.0f} MiB from {root}" + (f" and {settings.output}" if everything else "")
+    return f"removed {size / 2**20:.0f} MiB from {cache.root}" + (f" and {settings.output}" if everything else "")
+
+
+def _clean_output(folder: Path) -> int:
+    """Remove bundles and reports, and the folder if that leaves it empty; returns the bytes."""
+    size = 0
+    for path in [path for pattern in PRODUCTS for path in folder.glob(pattern)]:
+        if path.is_symlink() or path.is_file():
+            size += path.lstat().st_size
+            path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    return size
 
 
 def _clean_docker(everything: bool, sink: Sink) -> None:
+    from docker.errors import APIError
+
     try:
-        client = connect()
+        client = DockerRunner().client  # which removes the containers of runs that are gone
     except CoralforgeError:
         sink.emit(Note("Docker does not answer: its containers and images were not looked at"))
         return
-    for container in client.containers.list(all=True, filters={"label": LABEL}):
-        if container.name.startswith("coralforge-"):
-            container.remove(force=True)
-    if everything:
-        for image in client.images.list():
-            for tag in image.tags:
-                if tag.startswith("coralforge-"):
-                    client.images.remove(tag, force=True)
-                    sink.emit(Note(f"removed the image {tag}"))
+    tags = [tag for image in client.images.list() for tag in image.tags] if everything else []
+    for tag in tags:
+        if tag.startswith("coralforge-"):
+            try:
+                client.images.remove(tag, force=True)
+                sink.emit(Note(f"removed the image {tag}"))
+            except APIError as error:
+                sink.emit(Note(f"the image {tag} stays: {error.explanation or error}", "warning"))
 
 
 def _size(path: Path) -> int:

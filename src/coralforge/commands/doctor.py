@@ -1,4 +1,4 @@
-"""What this machine has and lacks for the pipeline; reads only, and changes nothing."""
+"""A list of what this machine has and lacks for the pipeline; reads only, and changes nothing."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from coralforge.util.paths import resolved, same_file, typed
 
 @dataclass(frozen=True)
 class Request:
-    """What a user said. ``json`` is True for stdout, or a file's name."""
+    """The options of `invoke inspect`. ``json`` is True for stdout, or a file's name."""
 
     model: str
     plain: str | None = None

@@ -1,4 +1,4 @@
-"""What the Invoke tasks about models do."""
+"""The Invoke tasks about models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coralforge.commands.options import Said
 from coralforge.compile.places import named, places_for, require_apart, require_folder
 from coralforge.errors import user_error
-from coralforge.tflite.model import read_model, write_file, write_files
+from coralforge.tflite.model import read_model, write_files
 from coralforge.util.paths import typed
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _HARDWARE_ONLY = (
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What a user said to ``invoke compile``: numbers as they were typed, None or False for what was not said."""
+    """The options of ``invoke compile``: numbers as they were typed, None or False for what was not given."""
 
     models: tuple[str, ...]
     target: str = EDGETPU
@@ -78,7 +78,7 @@ def compile_model(request: CompileRequest) -> None:
     if request.target == EDGETPU:
         from coralforge.compile.machine import require_x86_64
 
-        require_x86_64()
+        require_x86_64()  # before a user corrects options for a compiler that cannot run here
     if not request.models or not all(request.models):
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.tflite")
     if request.target == EDGETPU:
@@ -127,8 +127,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
     log = place.with_suffix(".log")
     plain = read_model(source)
     compiled = compile_for_simulator(plain)
-    write_file(place, compiled.data)
-    write_file(log, simulator_report.log_text(source, place, compiled).encode())
+    write_files({place: compiled.data, log: simulator_report.log_text(source, place, compiled).encode()})
     milliseconds = round((time.monotonic() - started) * 1000)
     print(simulator_report.report(source, plain.size, place, log, compiled, milliseconds), end="")
 
@@ -136,24 +135,20 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
 def _compile_for_hardware(request: CompileRequest) -> None:
     from coralforge.commands.pipeline import load_settings
     from coralforge.compile import show
-    from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu, preflight
-    from coralforge.compile.image import image_program, scratch
-    from coralforge.compile.program import find_program
+    from coralforge.compile.edgetpu import Compilation
+    from coralforge.compile.hardware import compile_for_hardware
     from coralforge.console import make_sink
     from coralforge.settings import Options
 
     options = _options(request)
     sources = [typed(model) for model in request.models]
-    settings = load_settings(Options(release=request.release))
+    settings = load_settings(Options(release=request.release, compiler=request.compiler))
     models = tuple(read_model(source) for source in sources)
     places = places_for(sources, options.segments, request.output, request.out_dir)
     runtime = settings.release.edgetpu_runtime
-    wanted = Wanted(models, options, runtime, not request.no_preflight, request.allow_cpu)
-    preflight(wanted)
-    work, log = scratch(settings.cache, sources[0].stem)
+    wanted = Compilation(models, options, runtime, not request.no_preflight, request.allow_cpu)
     with make_sink() as sink:
-        program = find_program(request.compiler, lambda: image_program(settings, sink))
-        results = compile_for_edgetpu(wanted, program, work, log, sink)
+        results = compile_for_hardware(settings, wanted, sources[0].stem, sink)
     files: dict[Path, bytes] = {}
     for one, place in zip(results, places, strict=True):
         files |= {path: part.file.data for path, part in zip(place.parts, one.parts, strict=True)}

@@ -45,7 +45,7 @@ PLANNED = ("dry-run", "explain")
 """The options of verbs that run a plan."""
 
 Said = SimpleNamespace
-"""What a user said: an attribute for each option, with underscores for dashes."""
+"""The options that a user gave: an attribute for each, with underscores for dashes."""
 
 
 def verb(

@@ -1,4 +1,4 @@
-"""What each Invoke task does: settle the options, call the engine, print what came out."""
+"""The Invoke tasks of the pipeline: resolve the options, call the engine, print what came out."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _report(settings: Settings, goal: Stage, result: Result) -> None:
     elif goal is Stage.PREFIX:
         print(f"variants: {variants}\nlibraries: {result.places[Stage.PREFIX]}")
     elif goal is Stage.FETCH:
-        print(f"all sources of release {settings.release.release} are in {settings.cache.root / 'downloads'}")
+        print(f"all sources of release {settings.release.release} are in {settings.cache.downloads}")
     elif goal is Stage.IMAGE:
         print("the builder image is there")
 

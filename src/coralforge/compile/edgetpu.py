@@ -20,7 +20,7 @@ from coralforge.compile.local import Ended
 from coralforge.compile.options import CompilerOptions
 from coralforge.compile.output import parse_output
 from coralforge.compile.program import Compiler, Program, ask
-from coralforge.compile.result import Compiled, Outcome, Source, judge
+from coralforge.compile.result import Compiled, Outcome, PlainModel, judge
 from coralforge.compile.retry import Try, deadline, next_try
 from coralforge.edgetpu.requirements import refusals
 from coralforge.errors import missing_error, user_error
@@ -31,8 +31,8 @@ _STEM = 100  # characters of a model's name that the compiler gets to see
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be compiled, and how. ``runtime`` is the release's ``edgetpu_runtime``."""
+class Compilation:
+    """The models to compile, and how. ``runtime`` is the release's ``edgetpu_runtime``."""
 
     models: tuple[Model, ...]
     """Several are compiled together, so that their parameters share the chip's memory."""
@@ -44,7 +44,9 @@ class Wanted:
     """Take a model of which nothing runs on the Edge TPU."""
 
 
-def compile_for_edgetpu(wanted: Wanted, program: Program, work: Path, log: Path, sink: Sink) -> tuple[Compiled, ...]:
+def compile_for_edgetpu(
+    wanted: Compilation, program: Program, work: Path, log: Path, sink: Sink
+) -> tuple[Compiled, ...]:
     """Compile models together; one result for each, in their order.
 
     Args:
@@ -74,7 +76,7 @@ def compile_for_edgetpu(wanted: Wanted, program: Program, work: Path, log: Path,
         return compiled
 
 
-def preflight(wanted: Wanted) -> None:
+def preflight(wanted: Compilation) -> None:
     """Refuse what the compiler would refuse; worth asking before the compiler is found or its image made.
 
     Raises:
@@ -92,7 +94,7 @@ def preflight(wanted: Wanted) -> None:
 
 @dataclass(frozen=True)
 class _Job:
-    wanted: Wanted
+    wanted: Compilation
     compiler: Compiler
     stems: tuple[str, ...]
     log: Path
@@ -114,7 +116,7 @@ def _run(job: _Job, work: Path, sink: Sink) -> tuple[Compiled, ...]:
     while True:
         with _workspace(work) as folder:
             pairs = zip(wanted.models, job.stems, strict=True)
-            sources = [Source(m, _copy(m.path, folder / INPUTS / f"{stem}.tflite"), stem) for m, stem in pairs]
+            sources = [PlainModel(m, _copy(m.path, folder / INPUTS / f"{stem}.tflite"), stem) for m, stem in pairs]
             ended = _run_once(job, options, folder)
             run = parse_output(ended.output)
             if ended.status == 0 and ended.stopped is None and run.succeeded:
@@ -168,7 +170,7 @@ def _stems(models: Sequence[Model]) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _room(work: Path) -> Iterator[None]:
-    """What goes wrong with the files around a run is not the compiler's fault, nor the model's."""
+    """Turns errors of the files around a run, neither the compiler's fault nor the model's, into one of ours."""
     try:
         yield
     except OSError as error:

@@ -84,12 +84,12 @@ class Failed:
     run: CompilerRun
     ended: Ended
     notes: Sequence[str]
-    """What was tried before, one sentence each."""
+    """Earlier tries, one sentence each."""
     log: Path
     """All that it printed."""
 
     def said(self) -> list[str]:
-        """What was found, one fact a line."""
+        """Findings, one fact a line."""
         return [
             *self.notes,
             *(self.run.evidence or tail(self.ended.output)),
@@ -162,7 +162,7 @@ def _stopped(failure: Failed, stop: Stop) -> CoralforgeError:
 
 
 def _named(failure: Failure, fact: tuple[str, ...]) -> str:
-    """What the evidence says, in words."""
+    """The evidence in words."""
     words: dict[Failure, Callable[..., str]] = {
         Failure.OP_VERSION: _version,
         Failure.OP_NUMBER: lambda number: schema.names("BuiltinOperator").get(int(number), f"operator {number}"),

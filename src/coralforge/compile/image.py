@@ -1,16 +1,13 @@
-"""The image with Google's compiler, made from Google's own package; and room for a run in the cache."""
+"""The image with Google's compiler, made from Google's own package."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from coralforge.compile.container import ContainerProgram
 from coralforge.events import Sink, Step
-from coralforge.settings import Cache, Settings
-from coralforge.store import unwritable
+from coralforge.settings import Settings
 
 ARCHIVE = "CORALFORGE_COMPILER_ARCHIVE"
 
@@ -29,19 +26,5 @@ def image_program(settings: Settings, sink: Sink, environ: Mapping[str, str] = o
     image = images.edgetpu_compiler(settings.project.docker, {"ARCHIVE": archive} if archive else {})
     if not images.exists(runner.client, image):
         sink.emit(Step("edgetpu-compiler image"))
-        images.ensure(runner.client, image, settings.project.docker, settings.cache.tmp, sink)
+        images.ensure(runner.client, image, settings.project.docker, settings.cache.work, sink)
     return ContainerProgram(runner, image.tag)
-
-
-def scratch(cache: Cache, name: str) -> tuple[Path, Path]:
-    """The folder for scratch and the log of compiling the model ``name``.
-
-    Raises:
-        CoralforgeError: reason ``cache-unwritable``, exit code 3.
-    """
-    try:
-        for folder in (cache.tmp, cache.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(cache, error) from error
-    return cache.tmp, cache.logs / f"compile-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[:80]}.log"

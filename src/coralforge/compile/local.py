@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from coralforge.util.signals import stop_held_back
+
 MAX_OUTPUT = 4 << 20
 _MAX_FILE = 1 << 30
 _CHUNK = 1 << 16
@@ -55,7 +57,19 @@ class LocalProgram:
         A program that cannot be started ends with 126 or 127, as a shell has it.
         """
         started = time.monotonic()
-        process = subprocess.Popen(
+        process = None
+        try:
+            with stop_held_back():
+                process = self._start(arguments, folder)
+            output, stopped = _collect(process, started + seconds)
+        finally:
+            if process is not None:
+                _end(process)
+        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        return Ended(status, output.decode("utf-8", "replace"), time.monotonic() - started, stopped)
+
+    def _start(self, arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             ("/bin/sh", "-c", _LIMITS, str(self.path), *arguments),
             cwd=folder,
             env=_environment(folder),
@@ -64,12 +78,6 @@ class LocalProgram:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            output, stopped = _collect(process, started + seconds)
-        finally:
-            _end(process)
-        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-        return Ended(status, output.decode("utf-8", "replace"), time.monotonic() - started, stopped)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What Google's compiler says when it fails, by meaning. Versions 2.0 to 16.0, from logs that users posted."""
+"""Messages of Google's compiler when it fails, by meaning. Versions 2.0 to 16.0, from logs that users posted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def failure_in(line: str) -> Failure | None:
 
 
 def facts_in(failure: Failure, line: str) -> tuple[str, ...]:
-    """What a line says of ``failure``: operator and version, number of an operator, name of a custom operator."""
+    """Details of ``failure`` in a line: operator and version, number of an operator, name of a custom operator."""
     found = _PATTERNS[failure].search(line)
     return found.groups() if found else ()
 

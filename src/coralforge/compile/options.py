@@ -1,4 +1,4 @@
-"""What the compiler is asked for, checked, and as the arguments of the version at hand."""
+"""The compiler's options, checked, and as the arguments of the version at hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z_]{1,40})\b")
 
 @dataclass(frozen=True)
 class CompilerOptions:
-    """What a user wants of the compiler. ``timeout`` is in seconds, for one compilation.
+    """The options for the compiler. ``timeout`` is in seconds, for one compilation.
 
     Raises:
         CoralforgeError: reason ``compile-option``, exit code 2.

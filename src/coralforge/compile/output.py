@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class CompiledReport:
-    """What the compiler says of one model that it wrote. Sizes are in bytes; None where it says nothing."""
+    """The compiler's statements on one model that it wrote. Sizes are in bytes; None where it says nothing."""
 
     source: str
     output: str = ""
@@ -66,7 +66,7 @@ class CompiledReport:
     cached_bytes: int | None = None
     """Parameters that stay in the chip's memory."""
     remaining_bytes: int | None = None
-    """What is left of that memory."""
+    """Bytes left of that memory."""
     available_bytes: int | None = None
     """Version 2.0: all of that memory, what is used of it included."""
     streamed_bytes: int | None = None
@@ -79,7 +79,7 @@ class CompiledReport:
 
     @property
     def free_bytes(self) -> int | None:
-        """What is left of the chip's memory, whichever way the version says it."""
+        """Bytes left of the chip's memory, whichever way the version says it."""
         if self.remaining_bytes is None and self.available_bytes is not None:
             return max(0, self.available_bytes - (self.cached_bytes or 0))
         return self.remaining_bytes
@@ -87,7 +87,7 @@ class CompiledReport:
 
 @dataclass(frozen=True)
 class CompilerRun:
-    """What one run of the compiler says of itself; whether it is true is another matter."""
+    """The statements of one run of the compiler; whether they are true is another matter."""
 
     version: str | None
     """None: this is not the compiler."""
@@ -105,7 +105,7 @@ class CompilerRun:
     """There was more than is kept here."""
 
     def facts(self) -> tuple[tuple[str, ...], ...]:
-        """What the evidence names: operators with versions, for example."""
+        """Names in the evidence: operators with versions, for example."""
         if self.failure is None:
             return ()
         found = (messages.facts_in(self.failure, line) for line in self.evidence)

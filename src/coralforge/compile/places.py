@@ -1,4 +1,4 @@
-"""Where compiled models, their logs and the JSON go; settled before the compiler runs for minutes."""
+"""Where compiled models, their logs and the JSON go; decided before the compiler runs for minutes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Places:
 
 
 def endings(segments: int) -> list[str]:
-    """What the compiler makes of the name ``X`` of an ``X.tflite``."""
+    """The endings that the compiler adds to the name ``X`` of an ``X.tflite``."""
     if segments == 1:
         return ["_edgetpu.tflite"]
     return [f"_segment_{number}_of_{segments}_edgetpu.tflite" for number in range(segments)]

@@ -30,7 +30,7 @@ class Program(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
 
     def run(self, arguments: Sequence[str], folder: Path, seconds: float) -> Ended:
         """Run it in ``folder`` for at most ``seconds``."""

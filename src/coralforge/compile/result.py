@@ -1,4 +1,4 @@
-"""What came out of a compilation: the checks of all files of a model, and what to say of it."""
+"""The result of a compilation: the checks of all files of a model, and what to say of it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MAX_LOG = 1 << 20
 
 
 @dataclass(frozen=True)
-class Part:
+class CompiledPart:
     """One compiled file: all of a model, or one segment of it. ``name`` is what the file is to be called."""
 
     name: str
     file: CompiledFile = field(repr=False)
     report: CompiledReport
-    """What the compiler says of it."""
+    """The compiler's statements on it."""
     log: str = field(repr=False)
     """The text of its .log."""
 
@@ -38,7 +38,7 @@ class Compiled:
     source: Model = field(repr=False)
     digest: str
     """SHA-256 of the plain model, hex."""
-    parts: tuple[Part, ...]
+    parts: tuple[CompiledPart, ...]
     """One, or as many as there are segments, in the order of the pipeline."""
     mapped: int
     """How many of the plain model's operations run on the Edge TPU, by what is left of them in the files."""
@@ -46,7 +46,7 @@ class Compiled:
     options: CompilerOptions
     """With which it was compiled, which after a retry are not those that were asked for."""
     notes: tuple[str, ...]
-    """What a user should know: retries, contradictions, statuses that are not known."""
+    """Sentences for the user: retries, contradictions, statuses that are not known."""
     seconds: float
 
     @property
@@ -79,7 +79,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Source:
+class PlainModel:
     """A plain model, the digest of its file, and the name that the compiler knows it by."""
 
     model: Model
@@ -87,7 +87,7 @@ class Source:
     stem: str
 
 
-def judge(source: Source, outcome: Outcome, runtime: int, allow_cpu: bool) -> Compiled:
+def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool) -> Compiled:
     """Check all that became of one model.
 
     Raises:
@@ -116,7 +116,7 @@ def judge(source: Source, outcome: Outcome, runtime: int, allow_cpu: bool) -> Co
     return replace(compiled, notes=(*compiled.notes, *_doubts(compiled)))
 
 
-def _part(source: Source, ending: str, outcome: Outcome) -> Part:
+def _part(source: PlainModel, ending: str, outcome: Outcome) -> CompiledPart:
     path = outcome.out / f"{source.stem}{ending}"
     name = f"{source.model.path.stem}{ending}"
     file = read_compiled(name, take(path, str(source.model.path)))
@@ -125,7 +125,7 @@ def _part(source: Source, ending: str, outcome: Outcome) -> Part:
     log = _text_of(path.with_suffix(".log"))
     for folder in (INPUTS, OUTPUTS):  # what the folders were called is nobody's business any more
         log = log.replace(f"{folder}/{source.stem}", source.model.path.stem)
-    return Part(name, file, report if report.rows else replace(report, rows=parse_log(log).rows), log)
+    return CompiledPart(name, file, report if report.rows else replace(report, rows=parse_log(log).rows), log)
 
 
 def _text_of(log: Path) -> str:
@@ -147,7 +147,7 @@ def _doubts(compiled: Compiled) -> list[str]:
     return doubts
 
 
-def _not_mapped(plain: Model, parts: Sequence[Part]) -> CoralforgeError:
+def _not_mapped(plain: Model, parts: Sequence[CompiledPart]) -> CoralforgeError:
     rows = [f"{row.operator}: {row.status} ({row.count})" for part in parts for row in part.report.rows]
     return user_error(
         f"no operation of {plain.path} would run on the Edge TPU, though the compiler reports success",

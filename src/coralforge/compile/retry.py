@@ -1,4 +1,4 @@
-"""What to try when Google's compiler fails without a reason that lies in the model; as its users do.
+"""The next try when Google's compiler fails without a reason that lies in the model; as its users do.
 
 - "Internal compiler error": versions up to 15 fail at random, and compile the same file at another try
   (google-coral/edgetpu issues 211 and 173).
@@ -32,14 +32,14 @@ class Try:
 
 @dataclass(frozen=True)
 class Next:
-    """What to try next, and a sentence that says so."""
+    """The options of the next try, and a sentence that says so."""
 
     options: CompilerOptions
     note: str
 
 
 def next_try(tries: Sequence[Try], flags: frozenset[str], models: int, operations: int) -> Next | None:
-    """What to try after ``tries``, of which there is one at least; None to give up.
+    """The next try after ``tries``, of which there is one at least; None to give up.
 
     Args:
         flags: what the compiler understands.

@@ -1,4 +1,4 @@
-"""What a compilation tells its user, as text and as JSON."""
+"""The report on a compilation, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from coralforge.compile.output import Row
 from coralforge.compile.places import Places
-from coralforge.compile.result import Compiled, Part
+from coralforge.compile.result import Compiled, CompiledPart
 from coralforge.compile.simulator_report import size
 
 FORMAT = 1
@@ -57,7 +57,7 @@ def document(compiled: Compiled, places: Places) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-def _part(part: Part, place: Path) -> list[str]:
+def _part(part: CompiledPart, place: Path) -> list[str]:
     names = {
         "cached_bytes": "On-chip memory used for parameters",
         "free_bytes": "On-chip memory left",
@@ -68,7 +68,7 @@ def _part(part: Part, place: Path) -> list[str]:
     return [*lines, f"  Edge TPU subgraphs: {len(part.file.packages)}"]
 
 
-def _memory(part: Part) -> dict[str, int | None]:
+def _memory(part: CompiledPart) -> dict[str, int | None]:
     """By what the compiler says; where it says nothing, by what is in the file (without padding)."""
     report, packages = part.report, part.file.packages
     cached, streamed = report.cached_bytes, report.streamed_bytes
@@ -100,7 +100,7 @@ def _warnings(compiled: Compiled) -> list[str]:
     return warnings
 
 
-def _part_data(part: Part, name: str) -> Mapping[str, Any]:
+def _part_data(part: CompiledPart, name: str) -> Mapping[str, Any]:
     return {
         "name": name,
         "size": len(part.file.data),

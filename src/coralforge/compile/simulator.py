@@ -22,7 +22,7 @@ _CUSTOM_NUMBER = 32  # BuiltinOperator.CUSTOM
 
 
 @dataclass(frozen=True)
-class Compiled:
+class SimulatorModel:
     """A model for the simulator and how it came about. ``parameters`` are the bytes of constants on the TPU."""
 
     data: bytes = field(repr=False)
@@ -38,7 +38,7 @@ class Border:
     outputs: tuple[int, ...]
 
 
-def compile_for_simulator(model: Model) -> Compiled:
+def compile_for_simulator(model: Model) -> SimulatorModel:
     """Wrap what the Edge TPU would run.
 
     Raises:
@@ -53,7 +53,7 @@ def compile_for_simulator(model: Model) -> Compiled:
         raise _not_mapped(model, decisions)
     inner = schema.pack(sub_model(model, decisions, edge))
     outer = _outer_model(model, decisions, edge, write_payload(Payload(inner)))
-    return Compiled(schema.pack(outer), decisions, parameters(model.graph, decisions))
+    return SimulatorModel(schema.pack(outer), decisions, parameters(model.graph, decisions))
 
 
 def border(graph: Graph, decisions: Partition) -> Border:

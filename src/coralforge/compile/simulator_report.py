@@ -1,4 +1,4 @@
-"""What a compile says: in the form of Google's compiler, so that what reads that reads this; and SIMULATED."""
+"""The report on a compilation, in the form of Google's compiler, so that the same programs read it; SIMULATED."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coralforge.edgetpu.partition import Partition, Side
 from coralforge.tflite.graph import Operation
 
 if TYPE_CHECKING:
-    from coralforge.compile.simulator import Compiled
+    from coralforge.compile.simulator import SimulatorModel
 
 HEADER = f"SIMULATED Edge TPU compiler, coralforge {__version__}: the output runs on the simulated libedgetpu only"
 _PARTLY = (
@@ -22,7 +22,9 @@ _PARTLY = (
 _SHOWN = 20  # reasons in full
 
 
-def report(source: Path, source_size: int, output: Path, log: Path, compiled: Compiled, milliseconds: int) -> str:
+def report(
+    source: Path, source_size: int, output: Path, log: Path, compiled: SimulatorModel, milliseconds: int
+) -> str:
     """The text for the terminal; sizes of files are in bytes."""
     total, mapped = len(compiled.partition.decisions), compiled.partition.mapped
     lines = [
@@ -47,7 +49,7 @@ def report(source: Path, source_size: int, output: Path, log: Path, compiled: Co
     return "\n".join([*lines, *table(compiled.partition), "", "Compilation succeeded! (SIMULATED)"]) + "\n"
 
 
-def log_text(source: Path, output: Path, compiled: Compiled) -> str:
+def log_text(source: Path, output: Path, compiled: SimulatorModel) -> str:
     """The text of the .log file: the same for the same model."""
     names = [f"Input: {source.name}", f"Output: {output.name}"]
     left = reasons(compiled.partition)

@@ -1,1 +1,1 @@
-"""What a user edits (pipeline.yaml) and what a release pins (releases/*.yaml): models, loader, schema."""
+"""The configuration: models, loader and schema of pipeline.yaml and releases/*.yaml."""

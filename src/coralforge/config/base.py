@@ -1,4 +1,4 @@
-"""What all configuration models are made of: strict models, names and digests, targets, places (pydantic 2)."""
+"""The common part of all configuration models: strict models, names and digests, targets, places (pydantic 2)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Place(Model):
     prebuilt: bool = False
     """True when this place has compiled files, not source; the manifest says so."""
     note: str = ""
-    """What is different about this place; shown in the manifest."""
+    """A remark on what is different about this place; shown in the manifest."""
 
     @model_validator(mode="after")
     def _one_address(self) -> Place:
@@ -88,7 +88,7 @@ class Place(Model):
 
     @property
     def address(self) -> str:
-        """What names this place in messages."""
+        """The name of this place in messages."""
         return self.url if self.url is not None else f"debian:{self.debian}"
 
     @property

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from coralforge.config.pipeline import Pipeline, Release
+from coralforge.config.pipeline import Pipeline
+from coralforge.config.release import Release
 
 SCHEMAS: dict[str, type[BaseModel]] = {"pipeline.schema.json": Pipeline, "release.schema.json": Release}
 

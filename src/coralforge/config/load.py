@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from coralforge.config.base import FORMAT
 from coralforge.config.document import Document, Loc, read_document
-from coralforge.config.pipeline import Pipeline, Release
+from coralforge.config.pipeline import Pipeline
+from coralforge.config.release import Release
 from coralforge.errors import CoralforgeError, user_error
 
 M = TypeVar("M", bound=BaseModel)

@@ -12,7 +12,7 @@ from coralforge.config.base import Model, Place
 
 
 class Target(str, Enum):
-    """What a model is compiled for."""
+    """The target that a model is compiled for."""
 
     EDGETPU = "edgetpu"
     SIMULATOR = "simulator"
@@ -64,7 +64,7 @@ class BundledModel(Model):
     model: DataFile
     """A .tflite, .keras or .h5 file, or a SavedModel folder."""
     compiled: DataFile | None = None
-    """What Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
+    """The file that Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
     quantize: Quantize | None = None
     """For everything but a .tflite, which has to be quantized already."""
     target: Annotated[Target, Field(strict=False)] = Target.EDGETPU

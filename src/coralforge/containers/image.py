@@ -117,7 +117,7 @@ def ensure(client: Any, image: Image, folder: Path, tmp: Path, sink: Sink) -> st
 
 @dataclass
 class Printed:
-    """What a build prints. A program that prints letter by letter comes in as many messages."""
+    """The output of an image build as lines. A program that prints letter by letter comes in as many messages."""
 
     name: str
     sink: Sink

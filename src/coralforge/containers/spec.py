@@ -1,4 +1,4 @@
-"""What a container is asked to do, and the Runner interface (Docker, or a test double)."""
+"""The specification of a container run, and the Runner interface (Docker, or a test double)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Edge TPU takes: operators, their highest versions, and their limits.
+"""The operators that the Edge TPU takes, their highest versions, and their limits.
 
 Three sources: the table "Supported operations" of coral.ai's documentation (an older copy, runtime version 14); the
 operator versions that the last Edge TPU compiler can read (data/op_versions.json); and pairs of plain and compiled
@@ -26,7 +26,7 @@ RESIZE_SIDE = 255  # reports of users: 128 is mapped, 256 and 512 are not
 
 
 class Status(Enum):
-    """What becomes of an operation, in the words of Google's compiler."""
+    """Statuses of an operation, in the words of Google's compiler."""
 
     MAPPED = "Mapped to Edge TPU"
     SECOND_SUBGRAPH = "More than one subgraph is not supported"

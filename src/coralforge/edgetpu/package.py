@@ -34,7 +34,7 @@ _EXECUTABLE = Form("an executable", b"", "Executable", _TABLES)
 
 
 class BadPackage(ValueError):
-    """What is wrong with the custom options, as the end of a sentence."""
+    """Damaged custom options; the message is the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Executable:
 
 @dataclass(frozen=True)
 class Package:
-    """What one `edgetpu-custom-op` runs."""
+    """The program of one `edgetpu-custom-op`."""
 
     min_runtime_version: int
     compiler_version: str

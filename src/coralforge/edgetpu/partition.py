@@ -28,7 +28,7 @@ class Side(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of one operation. ``why`` is for people, ``rule`` names what it would have to keep to.
+    """The decision on one operation. ``why`` is for people, ``rule`` names what it would have to keep to.
 
     Both are empty for what is mapped without a doubt.
     """
@@ -83,7 +83,7 @@ def partition(graph: Graph) -> Partition:
 
 
 def suppose(graph: Graph, known: Partition, solved: Collection[int]) -> Partition:
-    """What would become of all operations if those in ``solved`` were such that the Edge TPU could run them."""
+    """The partition that would be, if the operations in ``solved`` were such that the Edge TPU could run them."""
     followers = (Status.MAPPED, Status.SECOND_SUBGRAPH)  # nothing is wrong with these themselves
     return _spread(
         graph,
@@ -170,7 +170,7 @@ def _rank(graph: Graph, operation: Operation) -> str:
 
 
 def _shape(graph: Graph, operation: Operation, users: Mapping[int, tuple[int, ...]]) -> _Verdict | None:
-    """What has to hold for any operation: static tensors, some input that is not constant, state of its own."""
+    """Rules for any operation: static tensors, some input that is not constant, state of its own."""
     tensors = [graph.tensors[index] for index in (*operation.inputs, *operation.outputs) if index != -1]
     for tensor in tensors:
         if not tensor.static:

@@ -26,12 +26,12 @@ _TRAILER_TEXT = "For SIMULATED Edge TPU only: compiled by coralforge, not for ha
 
 
 class BadPayload(ValueError):
-    """What is wrong with a payload, as the end of a sentence."""
+    """A damaged payload; the message is the end of a sentence."""
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What a payload holds: the sub-model as a .tflite file, and who made it."""
+    """The content of a payload: the sub-model as a .tflite file, and who made it."""
 
     model: bytes = field(repr=False)
     note: str = _NOTE

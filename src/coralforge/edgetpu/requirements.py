@@ -1,4 +1,4 @@
-"""What a model has to be before anything compiles it: for hardware or for the simulator.
+"""Requirements on a model before anything compiles it: for hardware or for the simulator.
 
 Each check refuses what Google's compiler refuses, or what runtimes compute wrongly, and says what to change.
 """

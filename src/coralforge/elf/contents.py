@@ -1,4 +1,4 @@
-"""What stands in the bytes of a file: paths of the build machine, and the stamp of the TensorFlow commit."""
+"""Findings in the bytes of a file: paths of the build machine, and the stamp of the TensorFlow commit."""
 
 from __future__ import annotations
 

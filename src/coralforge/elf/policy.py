@@ -1,4 +1,4 @@
-"""What is allowed (Policy) and what was found (Violation); facts about architectures."""
+"""The rules of the gate (Policy) and what breaks them (Violation); facts about architectures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INTERPRETERS = {Arch.AARCH64: "/lib/ld-linux-aarch64.so.1", Arch.X86_64: "/lib6
 
 @dataclass(frozen=True)
 class Policy:
-    """What every file of a tree must satisfy.
+    """The requirements on every file of a tree.
 
     ``floors`` are (prefix, newest allowed version), as in ("GLIBC", "2.36"); ``commit`` is the TensorFlow commit that
     the libraries must be stamped with; ``forbidden`` are absolute path prefixes of the build machine, each ending in

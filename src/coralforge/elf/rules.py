@@ -1,4 +1,4 @@
-"""What one ELF file or static archive must satisfy, whatever stands beside it."""
+"""The rules for one ELF file or static archive, whatever stands beside it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is in a model: where each operation runs, why, and what to change. As data, text, JSON and a page."""
+"""Inspection of models: where each operation runs, why, and what to change. As data, text, JSON and a page."""

@@ -1,4 +1,4 @@
-"""What to change in a model to get the rest of it onto the Edge TPU: one advice for each cause, the best first."""
+"""Changes to a model that get the rest of it onto the Edge TPU: one advice for each cause, the best first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def advise(graph: Graph, known: Partition) -> tuple[Advice, ...]:
 
 
 def remedy(graph: Graph, decision: Decision) -> str:
-    """What to do about one operation."""
+    """The advice on one operation."""
     operation = decision.operation
     name = operation.custom_code or operation.name
     if decision.rule == "eight-bits":

@@ -124,7 +124,7 @@ class JsonRefusal(Described):
 
 @dataclass(frozen=True)
 class JsonAdvice(Described):
-    """What to change. ``wins``: how many operations more would be on the TPU by it alone."""
+    """One change to make. ``wins``: how many operations more would be on the TPU by it alone."""
 
     text: str
     operations: list[int]
@@ -133,7 +133,7 @@ class JsonAdvice(Described):
 
 @dataclass(frozen=True)
 class JsonInspection(Described):
-    """What `invoke inspect --json` writes. Counts are null where they cannot be known without --plain."""
+    """The output of `invoke inspect --json`. Counts are null where they cannot be known without --plain."""
 
     format: Literal[1]
     file: str

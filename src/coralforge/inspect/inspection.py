@@ -14,7 +14,7 @@ from coralforge.tflite.graph import Graph, Operation
 
 
 class Form(Enum):
-    """What kind of file was looked at."""
+    """The kind of file that was inspected."""
 
     PLAIN = "plain"
     """Not compiled: where operations run is a prediction."""
@@ -64,7 +64,7 @@ class Program:
     index: int
     size: int
     package: Package | None
-    """What Google's compiler made; None for the simulator."""
+    """The package that Google's compiler made; None for the simulator."""
     note: str = ""
     """Who made it, for the simulator."""
 
@@ -81,7 +81,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to change in the model, and for which operations. ``wins``: how many more would be mapped by it alone."""
+    """A change to the model, and for which operations. ``wins``: how many more would be mapped by it alone."""
 
     text: str
     operations: tuple[int, ...]
@@ -122,7 +122,7 @@ class Inspection:
 
     @property
     def on_cpu(self) -> tuple[Located, ...]:
-        """What is left on the CPU."""
+        """The operations left on the CPU."""
         return tuple(one for one in self.operations if one.place is Place.CPU)
 
     @property
@@ -150,7 +150,7 @@ class Inspection:
 
     @property
     def packages(self) -> tuple[Package, ...]:
-        """What Google's compiler made for hardware."""
+        """The packages that Google's compiler made for hardware."""
         return tuple(one.package for one in self.programs if one.package is not None)
 
     @property

@@ -63,7 +63,7 @@ def html(inspection: Inspection) -> str:
 
 
 def _summary(inspection: Inspection) -> dict[str, object]:
-    """What stands on top, and the tables that the text has too."""
+    """The top of the page, and the tables that the text has too."""
     report = report_of(inspection)
     return {
         "headline": report.headline,

@@ -1,4 +1,4 @@
-"""What a compiled model carries for the Edge TPU, or for the simulated one."""
+"""The programs that a compiled model carries for the Edge TPU, or for the simulated one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Unwrapped:
 
 
 def form_of(model: Model) -> Form:
-    """What kind of file it is.
+    """The kind of file.
 
     Raises:
         CoralforgeError: reason ``model-package``, when it is compiled for hardware and for the simulator.
@@ -39,7 +39,7 @@ def compiled_operations(graph: Graph) -> list[Operation]:
 
 
 def read_programs(model: Model) -> tuple[Program, ...]:
-    """What each `edgetpu-custom-op` holds.
+    """The program of each `edgetpu-custom-op`.
 
     Raises:
         CoralforgeError: reason ``model-package``, exit code 2.

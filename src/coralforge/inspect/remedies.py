@@ -1,4 +1,4 @@
-"""What to change in a model, for each rule that an operation may break (edgetpu.operators, edgetpu.partition)."""
+"""The change to make in a model, for each rule that an operation may break (edgetpu.operators, edgetpu.partition)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNSCALED = "Convert again with a representative data set: a tensor of 8 bits has
 DETECTION_STAYS = "Nothing to change: this step ends detection models, is small, and is meant to run on the CPU."
 UNKNOWN_CAUSE = (
     "The rules known here do not say why. Often the activations are too large for the chip's memory: try a smaller "
-    "input, or let the compiler search for another split (--search-delegate)."
+    "input, or let the compiler search for another split (`invoke compile --search-delegate`)."
 )
 LEAVE_OUT = (
     "Replace {name} by operations that the Edge TPU has (docs/models.md), or end the model before it and do that "

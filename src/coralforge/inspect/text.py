@@ -33,7 +33,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """What is shown, in this order."""
+    """The sections of the text, in this order."""
 
     headline: str
     facts: words.Facts

@@ -18,7 +18,7 @@ Facts = Sequence[tuple[str, str]]
 
 
 def headline(inspection: Inspection) -> str:
-    """What was looked at."""
+    """One line with the name of the model and what it is compiled for."""
     name = text(inspection.path.name)
     if inspection.form is Form.SIMULATED:
         return f"{name}: SIMULATED: compiled for the simulated Edge TPU, no hardware runs it"
@@ -57,7 +57,7 @@ def percent(fraction: float) -> str:
 
 
 def notes(inspection: Inspection) -> Sequence[str]:
-    """What has to be known to read the rest: what is uncertain, and what cannot be known."""
+    """Sentences that the rest cannot be read without: what is uncertain, and what cannot be known."""
     found = []
     if inspection.form is Form.PLAIN:
         found.append(
@@ -132,7 +132,7 @@ def some(listed: Sequence[str], most: int = 5) -> Sequence[str]:
 
 
 def gain(wins: int) -> str:
-    """How many operations an advice would bring onto the Edge TPU."""
+    """How many operations an advice would put onto the Edge TPU."""
     return counted(wins) if wins else "none by itself"
 
 
@@ -162,5 +162,5 @@ def _amount(count: int) -> str:
 
 
 def chip(inspection: Inspection) -> str:
-    """What the operations run on, if not on the CPU."""
+    """The name of the device that operations run on, if not on the CPU."""
     return "SIMULATED Edge TPU" if inspection.form is Form.SIMULATED else "Edge TPU"

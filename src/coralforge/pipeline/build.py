@@ -15,9 +15,10 @@ from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, build_error
 from coralforge.events import Note, Output, Progress, Sink
 from coralforge.settings import Settings
-from coralforge.sources.archive import Tree
+from coralforge.sources.records import Tree
 from coralforge.store import no_space
 from coralforge.util import fingerprint
+from coralforge.util.logs import new_log
 
 PROGRESS = re.compile(r"^\[([\d,]+) / ([\d,]+)\]")
 TAIL = 25
@@ -64,10 +65,8 @@ def run_container(environment: BuildEnvironment, spec: ContainerSpec, key: str) 
     Raises:
         CoralforgeError: ``build-failed``, ``build-memory`` (exit code 5), ``no-space`` (exit code 3).
     """
-    logs = environment.settings.cache.logs
-    logs.mkdir(parents=True, exist_ok=True)
-    log = Log(spec.name, logs / f"{spec.name}-{key[:16]}.log", environment.sink)
-    log.path.write_text("", encoding="utf-8")
+    place = new_log(environment.settings.cache.logs, f"{spec.name}-{key[:16]}")
+    log = Log(spec.name, place, environment.sink)
     finished = environment.runner.run(spec, log)
     if finished.status != 0:
         raise _failure(environment.settings, spec, finished, log)
@@ -147,7 +146,7 @@ def build_device(environment: BuildEnvironment, trees: dict[str, Tree], key: str
 
 @dataclass(frozen=True)
 class BazelJob:
-    """What Bazel is to build: the script that says it, the sources, and copies of our own folders by their names."""
+    """A build by Bazel: the script that names its targets, the sources, and copies of our own folders by name."""
 
     name: str
     script: str
@@ -210,6 +209,7 @@ def _request(settings: Settings, job: BazelJob, staging: Path) -> Path:
         sources[name] = {"digest": fingerprint.of_paths(path), "prebuilt": False}
     request = {
         "arch": settings.arch.value,
+        "release": settings.release.release,
         "tensorflow_commit": settings.release.tensorflow_commit,
         "variants": [variant.value for variant in settings.variants],
         "jobs": settings.pipeline.limits.cpus or os.cpu_count() or 1,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge import store
-from coralforge.events import Sink, Step
-from coralforge.pipeline.survey import Survey, collect, target_name, with_image
-from coralforge.plan import ARTIFACTS, MODELS, SAMPLE, Action, Stage
+from coralforge.events import Note, Sink, Step
+from coralforge.pipeline.survey import Survey, checked, collect, target_name, with_image
+from coralforge.plan import ARTIFACTS, MODELS, Action, Stage
 from coralforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to: the final plan, where artifacts are, and what took how long (wall seconds)."""
+    """The result of a run: the final plan, where artifacts are, and what took how long (wall seconds)."""
 
     actions: tuple[Action, ...]
     places: dict[Stage, Path]
@@ -65,6 +65,7 @@ def run_plan(settings: Settings, goal: Stage, sink: Sink) -> Result:
 
 def _execute(run: Run, goal: Stage) -> tuple[Action, ...]:
     survey = collect(run.settings, goal)  # again: whoever held the lock before us may have done the work
+    survey = _discard_damaged(run, survey, goal)
     survey = _fetch(run, survey, goal)
     if goal is Stage.FETCH:
         return survey.plan(goal)
@@ -77,9 +78,19 @@ def _execute(run: Run, goal: Stage) -> tuple[Action, ...]:
     return actions
 
 
+def _discard_damaged(run: Run, survey: Survey, goal: Stage) -> Survey:
+    """Read what the next steps will use; what is not as it was made is named, removed, and planned again."""
+    survey = checked(run.settings, survey, goal, thorough=True)
+    for action in survey.plan(goal):
+        if action.artifact in survey.facts.damaged:
+            problem = survey.facts.damaged[action.artifact]
+            run.sink.emit(Note(f"{action.label} is damaged in the cache and is made again: {problem}", "warning"))
+            store.discard(run.settings.cache, action)
+    return survey
+
+
 def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     from coralforge.bundle.model_files import fetch_models
-    from coralforge.bundle.sample import fetch_sample
     from coralforge.sources.fetch import fetch_all
     from coralforge.sources.trees import to_fetch
 
@@ -92,9 +103,6 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     if MODELS in names:
         with run.step("fetch the models"):
             fetch_models(settings, run.sink)
-    if SAMPLE in names:
-        with run.step("fetch the sample model"):
-            fetch_sample(settings, run.sink)
     return collect(settings, goal) if names else survey
 
 

@@ -50,14 +50,15 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     ),
     Stage.MODEL: (
         _engine(
-            "bundle/model_files.py", "bundle/model_maker.py", "bundle/manifest.py",
-            "compile", "edgetpu", "inspect", "quantize", "tflite",
+            "__init__.py",
+            "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/sample.py",
+            "bundle/stripes.py", "compile", "edgetpu", "inspect", "quantize", "tflite",
         ),
     ),
     Stage.BUNDLE: (
         InputFiles("licence", ("LICENSE",)),
         _engine("elf", label="gate"),
-        _engine("__init__.py", "bundle", "compile/simulator.py", "edgetpu", "pipeline/stages.py", "tflite"),
+        _engine("__init__.py", "bundle", "pipeline/stages.py"),
     ),
 }  # fmt: skip
 

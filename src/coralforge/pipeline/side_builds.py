@@ -1,6 +1,6 @@
-"""What is built in the libraries' Bazel cache and is no stage of the plan, since nothing that ships depends on it.
+"""Builds in the libraries' Bazel cache that are no stage of the plan, since nothing that ships depends on them.
 
-That is the C++ tests of the simulated libedgetpu, and the emulated device with its tests.
+These are the C++ tests of the simulated libedgetpu, and the emulated device with its tests.
 
 They are kept nowhere: the cache makes the next build quick.
 """
@@ -20,8 +20,8 @@ from coralforge.containers.docker import DockerRunner
 from coralforge.events import Sink
 from coralforge.pipeline.build import BuildEnvironment, build_device, build_simulator_tests
 from coralforge.settings import Settings, with_test_sources
-from coralforge.sources.archive import Tree
 from coralforge.sources.fetch import fetch_all
+from coralforge.sources.records import Tree
 from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
 from coralforge.util.fingerprint import of_paths
 

@@ -6,18 +6,17 @@ return, so what is in the store has passed them.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from coralforge.bundle import stripes as generated
+from coralforge.bundle import stripes
 from coralforge.bundle.assemble import assemble
-from coralforge.bundle.describe import BundleInputs, SampleFiles
-from coralforge.bundle.manifest import file_digest
+from coralforge.bundle.describe import BundleInputs
+from coralforge.bundle.model_files import bundled_models, locate
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.events import Sink, Step
 from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
@@ -26,6 +25,8 @@ from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import File, render_bundle, render_consumer, write_files
+from coralforge.util.atomic import replacing
+from coralforge.util.fingerprint import of_file
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -75,23 +76,25 @@ def make_programs(context: Context) -> Path:
     settings, staging = context.settings, context.staging
     project = staging / "project"
     write_files(render_consumer(settings), project)
-    write_files({PurePosixPath(n): File(c) for n, c in generated.sample_files().items()}, project / "sample")
+    write_files({PurePosixPath(n): File(c) for n, c in stripes.sample_files().items()}, project / "sample")
     return build_programs(context.environment, project, context.places[Stage.PREFIX], context.action.key, staging)
 
 
 def make_model(context: Context) -> Path:
-    """Stage ``model``: one model of pipeline.yaml, quantized, compiled and checked."""
+    """Stage ``model``: one model, quantized, compiled and checked."""
     from coralforge.bundle.model_maker import make
 
-    out = context.staging / "out"
+    settings, out = context.settings, context.staging / "out"
     out.mkdir()
-    make(context.settings, context.action.name, out, context.sink)
+    (model,) = (one for one in bundled_models(settings) if one.label == context.action.name)
+    make(settings, model, locate(settings, model, context.places[Stage.PROGRAMS]), out, context.sink)
     return out
 
 
 def make_bundle(context: Context) -> Path:
     """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz`` beside its digest."""
     from coralforge.bundle.pack import pack
+    from coralforge.bundle.promises import require_promised
     from coralforge.elf import gate
 
     settings = context.settings
@@ -99,6 +102,7 @@ def make_bundle(context: Context) -> Path:
     folder.mkdir()
     assemble(_bundle_inputs(context), folder)
     gate(folder, _policy(settings))
+    require_promised(folder)
     out = context.staging / "out"
     out.mkdir()
     pack(folder, out / f"{settings.bundle_name}.tar.gz")
@@ -107,6 +111,7 @@ def make_bundle(context: Context) -> Path:
 
 def _bundle_inputs(context: Context) -> BundleInputs:
     settings = context.settings
+    sample = bundled_models(settings)[0]
     return BundleInputs(
         release=settings.release.release,
         tensorflow_commit=settings.release.tensorflow_commit,
@@ -117,36 +122,11 @@ def _bundle_inputs(context: Context) -> BundleInputs:
         programs=context.places[Stage.PROGRAMS],
         templates=render_bundle(settings),
         trees=tuple(trees(settings, context.survey.facts.sources).values()),
-        sample=_sample_files(context),
+        sample=context.places[f"{Stage.MODEL.value} {sample.label}"],
+        sample_generated=sample.generated,
         models=tuple(context.places[f"{Stage.MODEL.value} {name}"] for name in sorted(settings.pipeline.models)),
         licence=settings.project.root / "LICENSE",
     )
-
-
-def _sample_files(context: Context) -> SampleFiles:
-    chosen = context.survey.sample
-    assert chosen is not None  # the plan fetches the sample before a bundle is made
-    if chosen.files is None or chosen.expected is None:
-        made = context.places[Stage.PROGRAMS] / "share/models"
-        files = {"model": made / "model.tflite", "labels": made / "labels.txt", "image": made / "image.bmp"}
-        name, expected = "coralforge-stripes", generated.EXPECTED
-    else:
-        files, name, expected = chosen.files, chosen.name, chosen.expected
-    sample = SampleFiles(
-        name=name,
-        licence=chosen.licence,
-        model=files["model"],
-        labels=files["labels"],
-        image=files["image"],
-        expected=expected,
-        generated=chosen.files is None,
-    )
-    if context.settings.variants[0].real:
-        return sample
-    from coralforge.compile.simulator import compile_for_simulator
-    from coralforge.tflite.model import read_model
-
-    return replace(sample, simulated=compile_for_simulator(read_model(sample.model)).data)
 
 
 def _policy(settings: Settings) -> Policy:
@@ -162,14 +142,12 @@ def publish(settings: Settings, artifact: Path) -> Path:
     digest = artifact / f"{settings.bundle_name}.tar.gz.sha256"
     archive = artifact / f"{settings.bundle_name}.tar.gz"
     published = settings.output / archive.name
-    same = published.is_file() and file_digest(published) == digest.read_text(encoding="ascii").split()[0]
-    for source in () if same else (archive, digest):
-        temporary = settings.output / f".{source.name}.{os.getpid()}"
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(settings.output / source.name)
-        finally:
-            temporary.unlink(missing_ok=True)
+    same = published.is_file() and of_file(published) == digest.read_text(encoding="ascii").split()[0]
+    if not same:
+        with replacing(published, settings.output / digest.name) as (packed, text):
+            shutil.copyfile(archive, packed)
+            shutil.copyfile(digest, text)
+            (settings.output / digest.name).unlink(missing_ok=True)  # as in pack
     return published
 
 
@@ -187,11 +165,10 @@ def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink, de
     board = images.board(settings.project.docker, settings.platform, settings.arch)
     if not images.exists(runner.client, board):
         sink.emit(Step("board image"))
-        images.ensure(runner.client, board, settings.project.docker, settings.cache.tmp, sink)
-    settings.cache.root.mkdir(parents=True, exist_ok=True)
-    work = settings.cache.root / "smoke"
-    with tempfile.TemporaryDirectory(prefix="coralforge-device-") as scratch:
+        images.ensure(runner.client, board, settings.project.docker, settings.cache.work, sink)
+    settings.cache.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
         folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
         Path(scratch).chmod(0o755)  # whatever uid the runner uses
-        result = run_smoke(archive, runner, board.tag, work, report, sink, folder)
+        result = run_smoke(archive, runner, board.tag, settings.cache.work, report, sink, folder)
     return f"{result.summary()}\nreport: {report}"

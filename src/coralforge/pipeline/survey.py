@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from coralforge import store
 from coralforge.bundle.model_files import survey_models
-from coralforge.bundle.sample import ChosenSample, survey_sample
 from coralforge.containers import image as images
 from coralforge.pipeline.inputs import digests
 from coralforge.plan import Action, Facts, Inputs, Stage, make_plan
@@ -20,10 +19,9 @@ from coralforge.util import fingerprint
 
 @dataclass(frozen=True)
 class Survey:
-    """The facts, and the sample that will be used (None while it is not known)."""
+    """The facts that a plan is made from."""
 
     facts: Facts
-    sample: ChosenSample | None
 
     def plan(self, goal: Stage) -> tuple[Action, ...]:
         """The actions up to ``goal``."""
@@ -40,17 +38,28 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
     """Survey everything once that ``goal`` may depend on."""
     project = settings.project
     builder = images.builder(project.docker, settings.platform)
-    sample = survey_sample(settings)
     facts = Facts(
         sources=survey_sources(settings),
-        inputs=_inputs(settings, builder, sample),
+        inputs=_inputs(settings, builder),
         present=store.present(settings.cache),
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
-        sample_known=sample is not None,
-        models=survey_models(settings) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
+        models=survey_models(settings, again=goal is Stage.FETCH) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
     )
-    return Survey(facts, sample)
+    return checked(settings, Survey(facts), goal, thorough=False)
+
+
+def checked(settings: Settings, survey: Survey, goal: Stage, thorough: bool) -> Survey:
+    """The same survey, now that the artifacts which ``goal`` is to be made from were compared with their records.
+
+    The bundle's own bytes are read either way: they are about to be handed out.
+    """
+    damaged = dict(survey.facts.damaged)
+    for action in survey.plan(goal):
+        if action.artifact in survey.facts.present and action.artifact not in damaged:
+            problem = store.damage(settings.cache, action, thorough or action.stage is Stage.BUNDLE)
+            damaged |= {action.artifact: problem} if problem else {}
+    return replace(survey, facts=replace(survey.facts, damaged=damaged))
 
 
 def with_image(survey: Survey, present: bool) -> Survey:
@@ -58,8 +67,8 @@ def with_image(survey: Survey, present: bool) -> Survey:
     return replace(survey, facts=replace(survey.facts, image_present=present))
 
 
-def _inputs(settings: Settings, builder: images.Image, sample: ChosenSample | None) -> dict[Stage, Inputs]:
-    """What each stage's key is made of, beside sources, models and the key of the stage before."""
+def _inputs(settings: Settings, builder: images.Image) -> dict[Stage, Inputs]:
+    """The inputs of each stage's key, beside sources, models and the key of the stage before."""
     release, platform = settings.release, settings.platform
     floors = {"glibc": platform.glibc, "glibcxx": platform.glibcxx, "cxxabi": platform.cxxabi}
     values: dict[Stage, Inputs] = {
@@ -75,7 +84,6 @@ def _inputs(settings: Settings, builder: images.Image, sample: ChosenSample | No
         Stage.PROGRAMS: {"image": builder.key},
         Stage.MODEL: {"runtime": str(release.edgetpu_runtime)},
         Stage.BUNDLE: {
-            "sample": sample.digest if sample else "",
             "release file": fingerprint.of_paths(settings.project.releases / f"{release.release}.yaml"),
         },
     }

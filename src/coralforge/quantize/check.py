@@ -1,4 +1,4 @@
-"""What a freshly quantized model has to be, so that the Edge TPU compiler and the board's runtime take it."""
+"""Checks of a freshly quantized model: would the Edge TPU compiler and the board's runtime take it?"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from coralforge.errors import CoralforgeError, ExitCode, build_error, user_error
 from coralforge.events import Note, Output, Progress, Sink, Step
 from coralforge.quantize.worker import wire
 from coralforge.quantize.worker.request import Request, write_request
+from coralforge.util.signals import stop_held_back
 
 _WORKER = Path(wire.__file__).with_name("__main__.py")
 _POLL = 0.2  # seconds between looks at memory and time
@@ -32,7 +33,7 @@ _LINE = 1 << 16  # bytes of one of these lines
 
 @dataclass(frozen=True)
 class Limits:
-    """What the worker may take: seconds in all, and bytes of memory."""
+    """Limits of the worker: seconds in all, and bytes of memory."""
 
     seconds: float
     memory: int
@@ -81,38 +82,44 @@ def _started(python: Path, request: Request, sink: Sink) -> Iterator[_Run]:
     write_request(place, request)
     events, to_events = os.pipe()
     output, to_output = os.pipe()
+    process = None
     try:
         try:
-            process = subprocess.Popen(
-                [python, "-I", _WORKER, place, str(to_events), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=to_output,
-                stderr=to_output,
-                pass_fds=(to_events,),
-                start_new_session=True,  # Ctrl-C comes here only, and the worker ends without a word
-                cwd=request.staging,
-                env={**os.environ, "TMPDIR": request.staging, "KERAS_HOME": request.staging, "PYTHONHASHSEED": "0"},
-            )
-        except OSError as error:
-            raise build_error(f"{python} cannot be started: {error.strerror}", reason="quantize-crashed") from error
+            with stop_held_back():
+                process = _start(python, place, Path(request.staging), to_events, to_output)
         finally:
             os.close(to_events)
             os.close(to_output)
-        try:
-            yield _Run(request.model, process, events, output, sink)
-        finally:
+        yield _Run(request.model, process, events, output, sink)
+    finally:
+        if process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    finally:
         os.close(events)
         os.close(output)
+
+
+def _start(python: Path, request: Path, staging: Path, events: int, output: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [python, "-I", _WORKER, request, str(events), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(events,),
+            start_new_session=True,  # Ctrl-C comes here only, and the worker ends without a word
+            cwd=staging,
+            env={**os.environ, "TMPDIR": str(staging), "KERAS_HOME": str(staging), "PYTHONHASHSEED": "0"},
+        )
+    except OSError as error:
+        raise build_error(f"{python} cannot be started: {error.strerror}", reason="quantize-crashed") from error
 
 
 def _follow(run: _Run, limits: Limits) -> None:
     """Read both pipes until they end, with an eye on time and memory."""
     deadline = time.monotonic() + limits.seconds
-    waiting = {run.events: b"", run.output: b""}
+    waiting = {run.output: b"", run.events: b""}  # in this order: what was printed before an event is known by then
     while waiting:
         ready, _, _ = select.select(list(waiting), [], [], _POLL)
         if not ready and run.events not in waiting:

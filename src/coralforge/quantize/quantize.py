@@ -20,7 +20,7 @@ from coralforge.quantize.tidy import tidied
 from coralforge.quantize.worker import preprocess
 from coralforge.quantize.worker.functions import looks_like_function
 from coralforge.quantize.worker.request import Request
-from coralforge.tflite.model import parse_model, write_file
+from coralforge.tflite.model import parse_model, write_files
 from coralforge.util import fingerprint
 
 IOS = ("uint8", "int8")
@@ -30,7 +30,7 @@ TIMEOUT = 7200.0  # seconds
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """What is to be quantized, and how. One of ``samples`` and ``random`` is given."""
+    """The model to quantize, and how. One of ``samples`` and ``random`` is given."""
 
     model: Path
     output: Path
@@ -52,7 +52,7 @@ class QuantizeOptions:
     memory: int = 0
     """MiB that the worker may take; 0 for three quarters of the machine's."""
     folder: Path = field(default_factory=Path.cwd)
-    """What relative paths in ``samples`` are relative to, and where a sample function's module is looked for."""
+    """The folder that paths in ``samples`` are relative to, and where a sample function's module is looked for."""
 
 
 def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:
@@ -87,8 +87,7 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         time.monotonic() - started,
         model.graph,
     )
-    write_file(options.output, data)
-    write_file(place, report.json())
+    write_files({options.output: data, place: report.json()})
     return report
 
 

@@ -1,4 +1,4 @@
-"""What is known of a quantized model: for the terminal, and as JSON beside it."""
+"""The report on a quantized model: for the terminal, and as JSON beside it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class QuantizeReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user should know before relying on the model."""
+        """Sentences that the user should know before relying on the model."""
         return tuple(self.data["warnings"])
 
     def json(self) -> bytes:
@@ -70,7 +70,7 @@ def operations(graph: Graph) -> list[dict[str, Any]]:
 
 
 def find_warnings(data: dict[str, Any]) -> list[str]:
-    """What speaks against relying on the model."""
+    """Sentences that speak against relying on the model."""
     samples = data["samples"]
     found = []
     if samples["random"]:

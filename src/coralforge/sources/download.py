@@ -12,12 +12,21 @@ import filelock
 import requests
 
 from coralforge.events import Note, Progress, Sink
-from coralforge.sources.archive import Candidate, Fetched, Wanted
 from coralforge.sources.failures import Failure, Failures
-from coralforge.sources.part import Part
+from coralforge.sources.partial import PartialDownload
 from coralforge.sources.places import file_name, local_path
+from coralforge.sources.records import Candidate, Fetched, Wanted
 from coralforge.sources.refusals import Cancelled, Refusal, shown
-from coralforge.sources.transfer import Brought, Hosts, Job, Policy, Transfer, bring_file, bring_http, open_session
+from coralforge.sources.transfer import (
+    Hosts,
+    Job,
+    Policy,
+    Transfer,
+    Transferred,
+    open_session,
+    transfer_file,
+    transfer_http,
+)
 
 _REPORT_EVERY = 0.2
 
@@ -52,7 +61,7 @@ class Downloads:
             try:
                 with self._locked(wanted.name, place.sha256):
                     if not final.is_file():
-                        self._bring(wanted.name, candidate).commit(final)
+                        self._transfer(wanted.name, candidate).commit(final)
             except Refusal as refusal:
                 failures.append(Failure(address, refusal.kind, refusal.text))
                 if refusal.kind in ("digest", "size"):
@@ -61,29 +70,30 @@ class Downloads:
                 return Fetched(wanted.name, place, final, address)
         return Failures(wanted, tuple(failures))
 
-    def _bring(self, name: str, candidate: Candidate) -> Part:
+    def _transfer(self, name: str, candidate: Candidate) -> PartialDownload:
         """Download and check the digest; a resumed file that turns out wrong is tried once more from its start."""
         place = candidate.place
-        part = Part(self._folder / ".parts" / f"{place.sha256}.part")
+        part = PartialDownload(self._folder / ".parts" / f"{place.sha256}.part")
         job = Job(candidate.address, part, place.size, self._reporter(name))
-        brought = self._bring_once(job)
-        if brought.sha256 != place.sha256 and brought.resumed:
+        transferred = self._transfer_once(job)
+        if transferred.sha256 != place.sha256 and transferred.resumed:
             part.drop()
-            brought = self._bring_once(job)
-        if brought.sha256 != place.sha256:
+            transferred = self._transfer_once(job)
+        if transferred.sha256 != place.sha256:
             part.drop()
-            text = f"wrong digest: sha256 {brought.sha256} ({brought.size:,} bytes) found, {place.sha256} expected"
+            found = f"sha256 {transferred.sha256} ({transferred.size:,} bytes)"
+            text = f"wrong digest: {found} found, {place.sha256} expected"
             raise Refusal("digest", text)
         return part
 
-    def _bring_once(self, job: Job) -> Brought:
+    def _transfer_once(self, job: Job) -> Transferred:
         path = local_path(job.address)
         if path is not None:
-            return bring_file(self._run, path, job)
+            return transfer_file(self._run, path, job)
         if job.address.startswith("debian:"):
             text = "this machine's apt names no Debian archive; set CORALFORGE_DEBIAN_ARCHIVE to one"
             raise Refusal("unreachable", text)
-        return bring_http(self._run, self._session(), job)
+        return transfer_http(self._run, self._session(), job)
 
     def _session(self) -> requests.Session:
         """This thread's own session (they are not made for sharing); it keeps connections open between files."""

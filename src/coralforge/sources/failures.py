@@ -1,4 +1,4 @@
-"""What went wrong with which source, as one error for the user."""
+"""Failures of sources, as one error for the user."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.errors import CoralforgeError, missing_error, source_error
-from coralforge.sources.archive import Wanted
 from coralforge.sources.places import applicable, file_name
+from coralforge.sources.records import Wanted
 
 if TYPE_CHECKING:
     from coralforge.sources.refusals import Kind

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.events import Sink
-from coralforge.sources.archive import Fetched, Wanted
 from coralforge.sources.debian import archive_uri
 from coralforge.sources.failures import Failures, disk_error, unavailable
 from coralforge.sources.places import applicable, candidates, file_name
+from coralforge.sources.records import Fetched, Wanted
 from coralforge.sources.workers import run_all
 
 if TYPE_CHECKING:

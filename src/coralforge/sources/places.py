@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from coralforge.config.base import Place
 from coralforge.errors import user_error
-from coralforge.sources.archive import Candidate, Wanted
+from coralforge.sources.records import Candidate, Wanted
 from coralforge.util.paths import typed
 
 _SAFE = "/~+"

@@ -1,4 +1,4 @@
-"""Brings one address into a part file: HTTP with resume, retries and limits, or a file of this machine."""
+"""Transfers one address into a partial file: HTTP with resume, retries and limits, or a file of this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from coralforge import __version__
-from coralforge.sources.part import Part
+from coralforge.sources.partial import PartialDownload
 from coralforge.sources.refusals import Cancelled, Refusal, Retry, shown, why_unreachable
 
 _CHUNK = 1 << 16
@@ -38,7 +38,7 @@ class Policy:
 
 @dataclass
 class Hosts:
-    """What one run learned about hosts, shared by its threads, so that nobody asks a dead one again."""
+    """Hosts that are dead or weak in this run, shared by its threads, so that nobody asks a dead one again."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _dead: dict[str, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What the downloads of one run share. ``warn`` gets a sentence for the user."""
+    """The state that the downloads of one run share. ``warn`` gets a sentence for the user."""
 
     policy: Policy
     hosts: Hosts
@@ -79,17 +79,17 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Job:
-    """One address to bring into ``part``. ``size`` is the pinned size in bytes, where known."""
+    """One address to transfer into ``part``. ``size`` is the pinned size in bytes, where known."""
 
     address: str
-    part: Part
+    part: PartialDownload
     size: int | None
     progress: Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What lies in the part file now, and whether it was put together from more than one answer."""
+class Transferred:
+    """The content of the partial file, and whether it was put together from more than one answer."""
 
     sha256: str
     size: int
@@ -104,7 +104,7 @@ def open_session() -> requests.Session:
     return session
 
 
-def bring_file(run: Transfer, path: Path, job: Job) -> Brought:
+def transfer_file(run: Transfer, path: Path, job: Job) -> Transferred:
     """Copy a file of this machine (a mirror folder, ``file://``) into the part, always from its start.
 
     Raises:
@@ -130,7 +130,7 @@ def _read(path: Path) -> Iterator[bytes]:
         raise Refusal("refused", f"cannot be read: {error.strerror}") from None
 
 
-def bring_http(run: Transfer, session: requests.Session, job: Job) -> Brought:
+def transfer_http(run: Transfer, session: requests.Session, job: Job) -> Transferred:
     """Download over HTTP(S); continues the part where it stopped, retries what may pass.
 
     Raises:
@@ -144,8 +144,8 @@ def bring_http(run: Transfer, session: requests.Session, job: Job) -> Brought:
         attempt += 1
         before = job.part.size()
         try:
-            brought = _once(run, session, job)
-            return Brought(brought.sha256, brought.size, resumed or brought.resumed)
+            transferred = _once(run, session, job)
+            return Transferred(transferred.sha256, transferred.size, resumed or transferred.resumed)
         except Retry as again:
             resumed = True
             if job.part.size() >= before + _MOVES_ON:
@@ -165,11 +165,11 @@ def _wait(run: Transfer, host: str, attempt: int, again: Retry) -> None:
         raise Cancelled
 
 
-def _once(run: Transfer, session: requests.Session, job: Job) -> Brought:
+def _once(run: Transfer, session: requests.Session, job: Job) -> Transferred:
     have = job.part.size()
     headers = job.part.resume_headers(job.address)
     if headers and have == job.size:
-        return Brought(job.part.digest().hexdigest(), have, resumed=True)
+        return Transferred(job.part.digest().hexdigest(), have, resumed=True)
     with _follow(run, session, job.address, headers) as response:
         _check_status(response, job, resuming=bool(headers))
         offset = have if response.status_code == 206 else 0
@@ -190,7 +190,7 @@ def _quiet(stream: Iterator[bytes]) -> Iterator[bytes]:
         raise Retry(f"the connection {text} before the end of the file") from None
 
 
-def _store(run: Transfer, job: Job, chunks: Iterator[bytes], total: int | None) -> Brought:
+def _store(run: Transfer, job: Job, chunks: Iterator[bytes], total: int | None) -> Transferred:
     """Append the chunks to the part, hashing; stops at the size limit and when cancelled."""
     digest = job.part.digest()
     start = done = job.part.size()
@@ -207,7 +207,7 @@ def _store(run: Transfer, job: Job, chunks: Iterator[bytes], total: int | None) 
             while view:  # a raw write may be short, e.g. at the edge of a full disk
                 view = view[out.write(view) :]
             job.progress(done, total)
-    return Brought(digest.hexdigest(), done, resumed=start > 0)
+    return Transferred(digest.hexdigest(), done, resumed=start > 0)
 
 
 def _follow(run: Transfer, session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:

@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 from coralforge.plan import SourceFact
 from coralforge.settings import Cache, Settings
-from coralforge.sources.archive import Fetched, Tree, Wanted
 from coralforge.sources.fetch import cached
-from coralforge.sources.tree import git_tree_id
+from coralforge.sources.git_tree import git_tree_id
+from coralforge.sources.records import Fetched, Tree, Wanted
 from coralforge.sources.unpack import unpack
 from coralforge.store import staging
 
@@ -37,7 +37,7 @@ def to_fetch(settings: Settings) -> tuple[Wanted, ...]:
 
 
 def survey_sources(settings: Settings) -> tuple[SourceFact, ...]:
-    """What is known of each source, looked up on disk only."""
+    """The facts about each source, from the disk only."""
     facts = []
     for wanted in wanted_sources(settings):
         digest: str | None

@@ -14,7 +14,7 @@ _EMPTY = -1  # stands for all buffers without data
 
 @dataclass(frozen=True)
 class Cut:
-    """What a new model is made of. Operators and tensors are those of ``model``'s first subgraph, not copies.
+    """The parts of a new model. Operators and tensors are those of ``model``'s first subgraph, not copies.
 
     ``codes`` holds the operator codes that the operators' ``opcodeIndex`` refers to.
     """

@@ -23,7 +23,7 @@ _I32 = struct.Struct("<i")
 
 
 class Malformed(Exception):
-    """What is wrong with the bytes, as the end of a sentence that starts with the file's name."""
+    """Damaged bytes; the message is the end of a sentence that starts with the file's name."""
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def _check(graph: Graph) -> None:
 
 
 def _check_references(model: Any, native: Any, graph: Graph) -> None:
-    """What is copied along when a model is rewritten: it has to point to something."""
+    """Checks of what is copied along when a model is rewritten: it has to point to something."""
     for entry in model.metadata or []:
         if not entry.buffer < len(model.buffers or []):
             raise Malformed(f"the metadata {text(entry.name)} names buffer {entry.buffer}, which does not exist")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from coralforge.errors import CoralforgeError, user_error
 from coralforge.tflite import schema
 from coralforge.tflite.flatbuffer import Malformed, walk
 from coralforge.tflite.graph import Graph, main_graph
+from coralforge.util import atomic
 
 MAX_BYTES = 256 << 20  # ten times the largest model that makes sense on an Edge TPU, which has 8 MB of memory
 
@@ -86,24 +85,14 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     Raises:
         CoralforgeError: reason ``model-write``, exit code 2.
     """
-    made: dict[Path, Path] = {}
-    path = Path()
     try:
-        for path, data in files.items():
-            number, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-            made[path] = Path(name)
-            with os.fdopen(number, "wb") as stream:
-                stream.write(data)
-                os.fchmod(stream.fileno(), 0o644)
-        for path, temporary in made.items():
-            temporary.replace(path)
+        atomic.write_all(files)
     except OSError as error:
         raise user_error(
-            f"{path} cannot be written: {error.strerror}", reason="model-write", remedy="choose another --output"
+            f"{error.filename} cannot be written: {error.strerror}",
+            reason="model-write",
+            remedy="choose another --output",
         ) from error
-    finally:
-        for temporary in made.values():
-            temporary.unlink(missing_ok=True)
 
 
 def _invalid(path: Path, what: str) -> CoralforgeError:

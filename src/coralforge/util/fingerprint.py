@@ -39,6 +39,15 @@ def _files(path: Path, without: str) -> Iterable[Path]:
         raise FileNotFoundError(f"{path} is an input of a cache key, and is not there")
 
 
+def of_file(path: Path) -> str:
+    """SHA-256 (hex) of a file of any size. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def of_mapping(values: Mapping[str, str]) -> str:
     """SHA-256 (hex) of a mapping, independent of its order."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@
 """STAND-IN for Google's edgetpu_compiler, for tests only: it compiles nothing.
 
 It prints what the real program prints (versions 2.0, 14.1, 15.0 and 16.0, from logs that users posted), and hands out
-files that the real one made earlier (../shared/testdata) or that a test gives it. It is never installed and no part
+files that the real one made earlier (tests/data) or that a test gives it. It is never installed and no part
 of the package; tests name it with --compiler.
 
 Environment, set by the wrapper that a test writes:
@@ -340,9 +340,9 @@ def scenario_timeout(job: Job) -> int:
 def scenario_hang(job: Job) -> int:
     """Never ends, and neither does a child of it, which holds the output open."""
     start()
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(6000)"])
     Path(os.environ["STANDIN_STATE"]).write_text(f"{os.getpid()} {child.pid}")
-    time.sleep(600)
+    time.sleep(6000)
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import random
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from coralforge.bundle import pack as pack_module
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs
-from coralforge.bundle.manifest import file_digest, read_manifest, verify
+from coralforge.bundle.manifest import read_manifest, verify
 from coralforge.bundle.pack import pack
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.config.base import Arch, Variant
@@ -26,7 +25,8 @@ from coralforge.elf import gate, policy_for
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.sources.unpack import unpack
 from coralforge.templates import File
-from tests.support.bundle_maker import make_inputs
+from coralforge.util.fingerprint import of_file
+from tests.support.bundle_maker import make_inputs, make_model
 from tests.support.elf_maker import COMMIT, write
 
 NAME = "coralforge-2.14.1-aarch64-linux-gnu"
@@ -83,6 +83,7 @@ def test_a_bundle_has_its_parts_in_their_places(inputs: BundleInputs, tmp_path: 
         "share/models/image.bmp",
         "share/models/labels.txt",
         "share/models/model.tflite",
+        "share/models/model_edgetpu-sim.tflite",
     }
 
 
@@ -116,9 +117,18 @@ def test_modes_tell_what_files_are_not_how_they_were_stored(inputs: BundleInputs
     assert executable == {"smoke.sh", "bin/lstpu", "bin/model", "bin/benchmark"}
 
 
-def test_the_expected_label_is_taken_from_the_labels(inputs: BundleInputs, tmp_path: Path) -> None:
-    data = json.loads((assembled(inputs, tmp_path) / "share/models/expected.json").read_text())
-    assert data == {"top1_index": 2, "top1_label": "Egyptian cat"}
+def test_a_model_has_a_folder_of_its_own_beside_the_sample(inputs: BundleInputs, tmp_path: Path) -> None:
+    folder = assembled(replace(inputs, models=(make_model(tmp_path / "net", "net"),)), tmp_path)
+    assert (folder / "share/models/labels.txt").read_text() == "labels.txt of stripes\n"
+    assert (folder / "share/models/net/labels.txt").read_text() == "labels.txt of net\n"
+    manifest = read_manifest(folder)
+    assert (manifest.sample.name, manifest.sample.generated) == ("stripes", True)
+    assert [model.name for model in manifest.models] == ["net"]
+
+
+def test_a_model_that_is_named_like_a_file_of_the_sample_is_refused(inputs: BundleInputs, tmp_path: Path) -> None:
+    named = replace(inputs, models=(make_model(tmp_path / "net", "labels.txt"),))
+    assert refused(named, tmp_path).reason == "bundle-conflict"
 
 
 def test_a_missing_licence_is_named(inputs: BundleInputs, tmp_path: Path) -> None:
@@ -135,7 +145,6 @@ def test_a_missing_licence_is_named(inputs: BundleInputs, tmp_path: Path) -> Non
         ("sdk/lib/direct/libedgetpu.so.1", "lib/direct/libedgetpu.so.1"),
         ("sdk/toolchain.json", "toolchain.json"),
         ("programs/bin", "bin is missing"),
-        ("sample/i.bmp", "i.bmp is missing"),
     ],
 )
 def test_a_missing_part_is_named(inputs: BundleInputs, tmp_path: Path, lost: str, text: str) -> None:
@@ -144,11 +153,6 @@ def test_a_missing_part_is_named(inputs: BundleInputs, tmp_path: Path, lost: str
     error = refused(inputs, tmp_path)
     assert (error.reason, error.code) == ("bundle-incomplete", ExitCode.BUILD)
     assert text in error.details
-
-
-def test_an_expected_class_without_label_is_refused(inputs: BundleInputs, tmp_path: Path) -> None:
-    error = refused(replace(inputs, sample=replace(inputs.sample, expected=3)), tmp_path)
-    assert "3 lines" in error.details
 
 
 @pytest.mark.parametrize("name", ["bin/lstpu", "lib/libusb-1.0.so", "../out", "/etc/x"])
@@ -212,7 +216,7 @@ def test_an_archive_says_nothing_of_who_packed_it(inputs: BundleInputs, tmp_path
 def test_sha256sum_checks_the_archive(inputs: BundleInputs, tmp_path: Path) -> None:
     archive = tmp_path / "dist/b.tar.gz"
     digest = pack(assembled(inputs, tmp_path), archive)
-    assert digest == file_digest(archive)
+    assert digest == of_file(archive)
     done = subprocess.run(
         ["sha256sum", "-c", "b.tar.gz.sha256"], cwd=archive.parent, capture_output=True, check=False
     )
@@ -239,7 +243,7 @@ def test_an_interrupted_pack_leaves_what_was_there(
     with pytest.raises(interruption):
         pack(folder, archive)
     assert sorted(path.name for path in archive.parent.iterdir()) == ["b.tar.gz", "b.tar.gz.sha256"]
-    assert file_digest(archive) == digest
+    assert of_file(archive) == digest
 
 
 def test_no_space_is_an_error_with_a_remedy(

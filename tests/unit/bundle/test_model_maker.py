@@ -10,16 +10,28 @@ from pathlib import Path
 import pytest
 
 from coralforge.bundle.manifest import ModelUsed
-from coralforge.bundle.model_files import survey_models
+from coralforge.bundle.model_files import bundled_models, fetch_models, locate, survey_models
 from coralforge.bundle.model_maker import RECORD, make
+from coralforge.bundle.sample import SAMPLE
 from coralforge.bundle.stripes import sample_image
 from coralforge.compile.simulator import compile_for_simulator
+from coralforge.config.base import Variant
+from coralforge.config.pipeline import Sample
 from coralforge.errors import CoralforgeError, ExitCode
-from coralforge.events import Recorder
+from coralforge.events import Note, Recorder
+from coralforge.plan import ModelFact, Stage
+from coralforge.settings import Settings
 from coralforge.tflite.model import read_model
 from tests.support.model_maker import classifier, mixed
 from tests.support.model_project import settings_with
 
+SAMPLE_OF_MINE: dict[str, object] = {
+    "name": "mine",
+    "model": {"path": "net.tflite"},
+    "labels": {"path": "labels.txt"},
+    "image": {"path": "image.bmp"},
+    "expected": 1,
+}
 CLASSIFIER = """\
     net:
       model: {path: net.tflite}
@@ -41,8 +53,18 @@ def project(tmp_path: Path) -> Path:
 
 
 def made(project: Path, models: str, name: str = "net") -> Path:
-    make(settings_with(project, models), name, project / "out", Recorder())
+    return made_by(settings_with(project, models), project, name)
+
+
+def made_by(settings: Settings, project: Path, label: str) -> Path:
+    (model,) = (one for one in bundled_models(settings) if one.label == label)
+    make(settings, model, locate(settings, model, project / "programs"), project / "out", Recorder())
     return project / "out"
+
+
+def fact(settings: Settings, label: str = "net") -> ModelFact:
+    (found,) = (one for one in survey_models(settings) if one.name == label)
+    return found
 
 
 def refused(project: Path, models: str) -> CoralforgeError:
@@ -57,7 +79,7 @@ def used(out: Path) -> ModelUsed:
     return ModelUsed.model_validate_json((out / RECORD).read_bytes())
 
 
-def test_a_model_for_the_simulator_comes_with_its_question_and_a_record(project: Path) -> None:
+def test_a_model_for_the_simulator_comes_with_its_check_and_a_record(project: Path) -> None:
     out = made(project, CLASSIFIER)
     assert {path.name for path in out.iterdir()} == {
         "model.tflite",
@@ -76,8 +98,10 @@ def test_a_model_for_the_simulator_comes_with_its_question_and_a_record(project:
 def test_a_model_below_its_fraction_enters_no_bundle(project: Path) -> None:
     error = refused(project, "net: {model: {path: mixed.tflite}, target: simulator}")
     assert error.reason == "model-mapped-fraction"
-    assert "of" in error.brief
-    assert "min_mapped" in error.remedy
+    assert error.brief == (
+        "the model net has 3 of 6 operations on the Edge TPU (50%), less than min_mapped (100%): it enters no bundle"
+    )
+    assert "or lower models.net.min_mapped" in error.remedy
 
 
 def test_a_user_may_say_that_less_is_enough(project: Path) -> None:
@@ -95,7 +119,6 @@ def test_a_model_for_the_cpu_has_to_be_asked_for(project: Path) -> None:
 class TestCompiledBeforehand:
     """With pairs of a plain model and what Google's compiler made of it."""
 
-    pytestmark = pytest.mark.testdata
     models = "net: {model: {path: plain.tflite}, compiled: {path: compiled.tflite}, min_mapped: 0.8}"
 
     def take(self, project: Path, testdata: Path, plain: str, compiled: str) -> None:
@@ -117,7 +140,10 @@ class TestCompiledBeforehand:
 
     def test_what_was_made_of_another_model_is_refused(self, project: Path, testdata: Path) -> None:
         self.take(project, testdata, "mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq_edgetpu")
-        assert refused(project, self.models).reason == "model-pair"
+        error = refused(project, self.models)
+        assert error.reason == "model-pair"
+        # The engine's own remedy names --plain of `invoke inspect`, which a bundle does not have.
+        assert error.remedy == "give the .tflite file that the compiler got as models.net.model"
 
     def test_one_for_a_newer_runtime_than_the_release_is_refused(self, project: Path, testdata: Path) -> None:
         name = "mobilenet_v1_0.25_128_quant"
@@ -125,7 +151,7 @@ class TestCompiledBeforehand:
         settings = settings_with(project, self.models)
         older = replace(settings, release=settings.release.model_copy(update={"edgetpu_runtime": 11}))
         with pytest.raises(CoralforgeError) as caught:
-            make(older, "net", project / "out", Recorder())
+            made_by(older, project, "net")
         assert caught.value.reason == "model-runtime"
 
     def test_one_for_the_simulator_is_not_for_hardware(self, project: Path, testdata: Path) -> None:
@@ -162,17 +188,17 @@ def test_what_is_wrong_is_named(project: Path, models: str, reason: str, named: 
 class TestSurvey:
     def test_the_key_follows_the_content_of_each_file(self, project: Path) -> None:
         settings = settings_with(project, CLASSIFIER)
-        (before,) = survey_models(settings)
-        assert survey_models(settings) == (before,)
+        before = fact(settings)
+        assert fact(settings) == before
         (project / "labels.txt").write_text("cat\nbird\n")
-        (after,) = survey_models(settings)
+        after = fact(settings)
         assert before.inputs is not None
         assert after.inputs is not None
         assert {name for name in after.inputs if after.inputs[name] != before.inputs[name]} == {"labels"}
 
     def test_options_are_part_of_the_key(self, project: Path) -> None:
-        (before,) = survey_models(settings_with(project, CLASSIFIER))
-        (after,) = survey_models(settings_with(project, CLASSIFIER + "      min_mapped: 0.5\n"))
+        before = fact(settings_with(project, CLASSIFIER))
+        after = fact(settings_with(project, CLASSIFIER + "      min_mapped: 0.5\n"))
         assert before != after
 
     def test_a_folder_of_samples_counts_with_all_its_files(self, project: Path) -> None:
@@ -180,12 +206,77 @@ class TestSurvey:
         (project / "samples/a.png").write_bytes(b"a")
         models = "net: {model: {path: net.keras}, quantize: {samples: samples}}"
         (project / "net.keras").write_bytes(b"k")
-        (before,) = survey_models(settings_with(project, models))
+        before = fact(settings_with(project, models))
         (project / "samples/b.png").write_bytes(b"b")
-        (after,) = survey_models(settings_with(project, models))
+        after = fact(settings_with(project, models))
         assert before != after
 
     def test_a_pinned_model_that_is_not_fetched_is_unknown(self, project: Path) -> None:
         place = "{url: 'https://example.org/net.tflite', sha256: '" + "0" * 64 + "'}"
-        (fact,) = survey_models(settings_with(project, f"net: {{model: {{places: [{place}]}}}}"))
-        assert fact.inputs is None
+        found = fact(settings_with(project, f"net: {{model: {{places: [{place}]}}}}"))
+        assert found.inputs is None
+
+
+class TestSample:
+    """What the bundle proves itself with is a model like any other."""
+
+    def settings(self, project: Path, sample: dict[str, object] | None = None) -> Settings:
+        settings = settings_with(project, "{}")
+        chosen = Sample.model_validate(sample) if sample else settings.pipeline.sample
+        return replace(settings, pipeline=settings.pipeline.model_copy(update={"sample": chosen}))
+
+    def out_of_reach(self, project: Path) -> Settings:
+        place = {"url": (project / "nowhere" / "m.tflite").as_uri(), "sha256": "0" * 64}
+        files = {part: {"places": [place]} for part in ("model", "labels", "image")}
+        return self.settings(project, {"name": "pinned", "expected": 1, **files})
+
+    def test_it_is_compiled_for_the_simulated_libedgetpu_only(self, project: Path) -> None:
+        settings = self.settings(project, SAMPLE_OF_MINE)
+        real = replace(settings, variants=(Variant.DIRECT, Variant.SIMULATED))
+        before = fact(real, SAMPLE)
+        out = made_by(real, project, SAMPLE)
+        assert {path.name for path in out.iterdir()} == {
+            "model.tflite",
+            "labels.txt",
+            "image.bmp",
+            "expected.json",
+            RECORD,
+        }
+        shutil.rmtree(out)
+        out.mkdir()
+        made_by(settings, project, SAMPLE)
+        assert (out / "model_edgetpu-sim.tflite").is_file()
+        assert used(out).name == "mine"
+        assert fact(settings, SAMPLE) != before
+
+    def test_one_that_cannot_be_had_is_generated_with_the_programs(self, project: Path) -> None:
+        settings, sink = self.out_of_reach(project), Recorder()
+        assert fact(settings, SAMPLE).inputs is None
+        fetch_models(settings, sink)
+        assert any("coralforge generates" in event.text for event in sink.events if isinstance(event, Note))
+        found = fact(settings, SAMPLE)
+        assert (found.made_by, found.inputs is None) == (Stage.PROGRAMS, False)
+        programs = project / "programs/share/models"
+        programs.mkdir(parents=True)
+        (programs / "model.tflite").write_bytes(classifier())
+        (programs / "labels.txt").write_text("horizontal stripes\nother\n")
+        shutil.copy(project / "image.bmp", programs)
+        out = made_by(settings, project, SAMPLE)
+        assert used(out).name == "coralforge-stripes"
+        assert json.loads((out / "expected.json").read_text()) == {
+            "top1_index": 0,
+            "top1_label": "horizontal stripes",
+        }
+
+    def test_what_was_tried_in_vain_is_tried_again_by_fetch_and_with_other_mirrors(self, project: Path) -> None:
+        settings = self.out_of_reach(project)
+        fetch_models(settings, Recorder())
+        assert fact(settings, SAMPLE).inputs is not None
+        assert survey_models(settings, again=True)[0].inputs is None
+        assert fact(replace(settings, mirrors=(str(project),)), SAMPLE).inputs is None
+
+    def test_a_file_of_it_that_is_not_there_is_named(self, project: Path) -> None:
+        settings = self.settings(project, {**SAMPLE_OF_MINE, "labels": {"path": "none.txt"}})
+        with pytest.raises(CoralforgeError, match=r"sample\.labels") as caught:
+            survey_models(settings)
+        assert caught.value.reason == "model-file"

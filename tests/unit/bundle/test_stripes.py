@@ -21,18 +21,12 @@ def test_it_is_the_same_every_time() -> None:
 
 
 def test_every_file_of_the_bundle_is_there() -> None:
-    assert sorted(generator.sample_files()) == ["expected.json", "image.bmp", "labels.txt", "sample.json"]
+    assert sorted(generator.sample_files()) == ["image.bmp", "labels.txt", "sample.json"]
 
 
-def test_the_expected_label_is_in_the_labels() -> None:
-    files = generator.sample_files()
-    expected = json.loads(files["expected.json"])
-    labels = files["labels.txt"].decode().splitlines()
-    assert labels[expected["top1_index"]] == expected["top1_label"]
-
-
-def test_smoke_sh_can_read_the_expected_class_line_by_line() -> None:
-    assert b'\n  "top1_index": 0,\n' in generator.sample_files()["expected.json"]
+def test_the_expected_class_has_a_label() -> None:
+    assert generator.LABELS[generator.EXPECTED] == "horizontal stripes"
+    assert generator.sample_files()["labels.txt"].decode().splitlines() == list(generator.LABELS)
 
 
 def test_tensors_and_buffers_have_the_same_size() -> None:

@@ -57,6 +57,7 @@ def test_a_bug_is_reported_without_a_traceback(
     assert "Traceback" in kept.read_text()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_cleans_up_and_exits_with_130(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
     cleaned = []
@@ -74,6 +75,7 @@ def test_ctrl_c_cleans_up_and_exits_with_130(number: signal.Signals, capsys: pyt
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_leaves_at_once() -> None:
     child = os.fork()
     if child == 0:
@@ -88,3 +90,20 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
         boundary.run(verb)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == ExitCode.CANCELLED
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_what_was_ignored_at_the_start_stays_ignored() -> None:
+    """As where a script starts it in the background: Ctrl-C is for the script, SIGTERM still stops the run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reached = []
+
+    def verb() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append(signal.getsignal(signal.SIGINT))
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+    assert run(verb) == ExitCode.CANCELLED
+    assert reached == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

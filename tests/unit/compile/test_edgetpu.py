@@ -12,7 +12,8 @@ import pytest
 
 from coralforge.commands.models import CompileRequest, compile_model
 from coralforge.compile import show
-from coralforge.compile.edgetpu import Wanted, compile_for_edgetpu
+from coralforge.compile.edgetpu import Compilation, compile_for_edgetpu
+from coralforge.compile.hardware import compile_for_hardware
 from coralforge.compile.local import Ended, Stop
 from coralforge.compile.options import CompilerOptions
 from coralforge.compile.places import Places, places_for
@@ -24,6 +25,7 @@ from coralforge.tflite.model import Model, parse_model, read_model, write_files
 from tests.support import compiler_logs as logs
 from tests.support.compiled_maker import as_hardware
 from tests.support.model_maker import Maker, X, classifier, mixed
+from tests.support.model_project import settings_with
 
 HELP = f"{logs.VERSION_16}\nUsage:\nedgetpu_compiler [options] model...\n"
 MAPPED = "Mapped to Edge TPU"
@@ -93,7 +95,7 @@ def compile_with(
 ) -> tuple[Compiled, ...]:
     scratch = work / "scratch"
     scratch.mkdir()
-    what = Wanted(models, wanted.pop("options", CompilerOptions()), 14)
+    what = Compilation(models, wanted.pop("options", CompilerOptions()), 14)
     try:
         return compile_for_edgetpu(replace(what, **wanted), program, scratch, work / "log", sink or Recorder())
     finally:
@@ -437,6 +439,17 @@ def test_a_machine_of_another_kind_is_refused_before_anything_else(monkeypatch: 
     with pytest.raises(CoralforgeError) as caught:
         compile_model(CompileRequest(()))
     assert (caught.value.reason, caught.value.code) == ("compiler-machine", ExitCode.MISSING)
+
+
+def test_a_model_is_refused_before_a_compiler_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_with(tmp_path, "{}")
+    wanted = Compilation((stored(tmp_path / "float.tflite", floating()),), CompilerOptions(), 14)
+    monkeypatch.setattr("coralforge.compile.machine._emulated", lambda folder: True)
+    monkeypatch.setattr("coralforge.compile.hardware.find_program", lambda *_: pytest.fail("it was looked for"))
+    with pytest.raises(CoralforgeError) as caught:
+        compile_for_hardware(settings, wanted, "float", Recorder())
+    assert caught.value.reason == "model-not-quantized"
+    assert not settings.cache.tmp.exists()
 
 
 def test_without_a_compiler_and_docker_all_that_was_tried_is_said(net: Model) -> None:

@@ -1,4 +1,4 @@
-"""Where compiled models go is settled first: never over an input, and all of it appears at once or not at all."""
+"""Where compiled models go is decided first: never over an input, and all of it appears at once or not at all."""
 
 from __future__ import annotations
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,8 @@ from coralforge.compile.machine import require_x86_64
 from coralforge.compile.program import ask, find_program, tail
 from coralforge.containers.spec import ContainerSpec, Finished
 from coralforge.errors import CoralforgeError, ExitCode, build_error
+from tests.support.interruption import InterruptedPopen
+from tests.support.patience import NET, growing_limits, is_alive, wait_until
 
 X86_64 = "enabled\ninterpreter /usr/bin/qemu-x86_64-static\nflags: F\noffset 0\n" + (
     "magic 7f454c4602010100000000000000000002003e00\nmask fffffffffffefe00fffffffffffffffffeffffff\n"
@@ -34,23 +34,19 @@ def script(folder: Path, text: str, name: str = "program") -> Path:
     return path
 
 
-def run(folder: Path, text: str, *arguments: str, seconds: float = 20.0) -> Ended:
+def run(folder: Path, text: str, *arguments: str, seconds: float = NET) -> Ended:
     return LocalProgram(script(folder, text)).run(arguments, folder, seconds)
 
 
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        return (
-            "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() if Path(f"/proc/{pid}").exists() else False
-        )
-    return False
+def written(path: Path) -> bool:
+    """Whether a whole line is there: a file exists before its content does."""
+    return path.exists() and path.read_text().endswith("\n")
 
 
-def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not is_alive(pid)
+def wait_until_gone(*places: Path) -> None:
+    """Until there are none of the processes whose ids the files hold."""
+    pids = [int(place.read_text()) for place in places]
+    wait_until(lambda: not any(is_alive(pid) for pid in pids))
 
 
 class TestLocal:
@@ -78,21 +74,23 @@ class TestLocal:
         assert str(path) in ended.output
 
     def test_one_that_does_not_end_is_stopped_with_its_children(self, tmp_path: Path) -> None:
-        started = time.monotonic()
-        ended = run(tmp_path, "sleep 600 & echo $! > child; echo $$ > self; wait", seconds=0.7)
-        assert ended.stopped is Stop.TIME
-        assert time.monotonic() - started < 10
-        assert all(gone(int((tmp_path / name).read_text())) for name in ("child", "self"))
+        child, itself = tmp_path / "child", tmp_path / "self"
+        for seconds in growing_limits():
+            ended = run(tmp_path, "sleep 6000 & echo $! > child; echo $$ > self; wait", seconds=seconds)
+            assert ended.stopped is Stop.TIME
+            if written(itself):
+                break
+        wait_until_gone(child, itself)
 
     def test_one_that_ends_does_not_wait_for_a_child_with_its_output(self, tmp_path: Path) -> None:
-        ended = run(tmp_path, "sleep 600 & echo $! > child; echo done")
+        ended = run(tmp_path, "sleep 6000 & echo $! > child; echo done")
         assert (ended.status, ended.output, ended.stopped) == (0, "done\n", None)
-        assert gone(int((tmp_path / "child").read_text()))
+        wait_until_gone(tmp_path / "child")
 
     def test_one_that_closes_its_output_is_waited_for(self, tmp_path: Path) -> None:
         ended = run(tmp_path, "exec >&- 2>&-; sleep 0.4; exit 5")
         assert (ended.status, ended.stopped) == (5, None)
-        assert run(tmp_path, "exec >&- 2>&-; sleep 600", seconds=0.4).stopped is Stop.TIME
+        assert run(tmp_path, "exec >&- 2>&-; sleep 6000", seconds=0.4).stopped is Stop.TIME
 
     def test_one_that_prints_without_end_is_stopped(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(local, "MAX_OUTPUT", 100_000)
@@ -109,19 +107,28 @@ class TestLocal:
     def test_bytes_that_are_no_text_are_replaced(self, tmp_path: Path) -> None:
         assert run(tmp_path, r"printf 'a\377b'").output == "a\ufffdb"
 
+    @pytest.mark.usefixtures("ctrl_c")
+    def test_ctrl_c_at_the_start_leaves_no_process(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(InterruptedPopen, "started", [], raising=False)
+        monkeypatch.setattr("subprocess.Popen", InterruptedPopen)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, "sleep 6000")
+        [pid] = InterruptedPopen.started
+        wait_until(lambda: not is_alive(pid))
+
+    @pytest.mark.usefixtures("ctrl_c")
     def test_ctrl_c_leaves_no_process(self, tmp_path: Path) -> None:
-        program = script(tmp_path, "sleep 600 & echo $! > child; echo $$ > self; wait")
+        program = script(tmp_path, "sleep 6000 & echo $! > child; echo $$ > self; wait")
+        child, itself = tmp_path / "child", tmp_path / "self"
         code = (
             "import sys, pathlib\nfrom coralforge.compile.local import LocalProgram\n"
-            "LocalProgram(pathlib.Path(sys.argv[1])).run((), pathlib.Path(sys.argv[2]), 60)"
+            "LocalProgram(pathlib.Path(sys.argv[1])).run((), pathlib.Path(sys.argv[2]), 6000)"
         )
         with subprocess.Popen([sys.executable, "-c", code, program, tmp_path], stderr=subprocess.DEVNULL) as process:
-            deadline = time.monotonic() + 20
-            while not (tmp_path / "self").exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
+            wait_until(lambda: written(itself))
             process.send_signal(signal.SIGINT)
-            process.wait(20)
-        assert all(gone(int((tmp_path / name).read_text())) for name in ("child", "self"))
+            process.wait(NET)
+        wait_until_gone(child, itself)
 
 
 @dataclass

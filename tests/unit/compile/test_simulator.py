@@ -16,7 +16,13 @@ from coralforge.tflite.model import Model, parse_model, read_model
 from tests.support.model_maker import Maker, X, classifier, mixed, random_inputs, run, run_compiled
 
 PLAIN = {"classifier": classifier(), "mixed": mixed()}
-REAL = ("mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq", "deeplabv3_mnv2_dm05_pascal_quant")
+REAL = (
+    "mobilenet_v1_0.25_128_quant",
+    "keras_lstm_mnist_ptq",
+    "deeplabv3_mnv2_dm05_pascal_quant",
+    "bright_128x128",
+    "looming_128x128_3x3",
+)
 
 
 def compiled(data: bytes) -> Model:

@@ -11,7 +11,8 @@ import yaml
 from coralforge.config.base import Place, Variant
 from coralforge.config.json_schema import SCHEMAS, render_schemas
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.pipeline import Pipeline, Release
+from coralforge.config.pipeline import Pipeline
+from coralforge.config.release import Release
 from coralforge.errors import CoralforgeError, ExitCode
 from tests.conftest import ROOT
 from tests.unit.config.test_document import NoAliases
@@ -31,6 +32,7 @@ RELEASE: dict[str, Any] = {
     "format": 1,
     "release": "2.14.1",
     "tensorflow_commit": COMMIT,
+    "edgetpu_runtime": 14,
     "sources": {"tensorflow": SOURCE},
 }
 
@@ -131,7 +133,8 @@ class TestRelease:
     """What a release pins."""
 
     def refused(self, folder: Path, name: str = "2.14.1", **changes: Any) -> CoralforgeError:
-        (folder / "2.14.1.yaml").write_text(yaml.dump({**RELEASE, **changes}, Dumper=NoAliases))
+        kept = {key: value for key, value in {**RELEASE, **changes}.items() if value is not ...}
+        (folder / "2.14.1.yaml").write_text(yaml.dump(kept, Dumper=NoAliases))
         with pytest.raises(CoralforgeError) as caught:
             load_release(folder, name)
         return caught.value
@@ -160,6 +163,9 @@ class TestRelease:
 
     def test_tensorflow_must_be_there(self, tmp_path: Path) -> None:
         assert "no such source" in self.refused(tmp_path, sources={}).brief
+
+    def test_the_runtime_is_stated_and_never_guessed(self, tmp_path: Path) -> None:
+        assert "'edgetpu_runtime' is missing" in self.refused(tmp_path, edgetpu_runtime=...).brief
 
     def test_a_source_is_shipped_or_only_for_tests(self, tmp_path: Path) -> None:
         error = self.refused(tmp_path, test_sources={"tensorflow": SOURCE})

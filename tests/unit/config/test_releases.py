@@ -10,7 +10,7 @@ import pytest
 
 from coralforge.config.base import Arch, Place, Variant
 from coralforge.config.load import load_pipeline, load_release
-from coralforge.config.pipeline import Release
+from coralforge.config.release import Release
 from coralforge.sources.places import file_name
 from tests.conftest import ROOT
 
@@ -28,8 +28,15 @@ def release() -> Release:
 
 
 def test_every_release_file_loads_under_its_own_name() -> None:
+    names = [path.stem for path in (ROOT / "releases").glob("*.yaml")]
+    assert "2.14.1" in names
+    assert [load_release(ROOT / "releases", name).release for name in names] == names
+
+
+def test_every_release_has_its_bazel_overlay_of_tensorflow() -> None:
     for path in (ROOT / "releases").glob("*.yaml"):
-        assert load_release(ROOT / "releases", path.stem).release == path.stem
+        series = load_release(ROOT / "releases", path.stem).release.rpartition(".")[0]
+        assert (ROOT / "toolchains/bazel/overlays" / f"tensorflow-{series}" / "tensorflow/lite/BUILD.bazel").is_file()
 
 
 def test_all_sources_are_there(release: Release) -> None:
@@ -113,14 +120,12 @@ def test_the_sample_is_pinned_to_one_commit_and_not_unpacked() -> None:
     )
 
 
-@pytest.mark.testdata
 def test_the_samples_digests_and_sizes_are_those_of_the_real_files(testdata: Path) -> None:
     for place in sample_places():
         data = (testdata / place.filename).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (place.sha256, place.size)
 
 
-@pytest.mark.testdata
 def test_the_expected_label_is_a_cat(testdata: Path) -> None:
     pipeline = load_pipeline(ROOT / "pipeline.yaml")
     labels = (testdata / pipeline.sample.labels.places[0].filename).read_text().splitlines()

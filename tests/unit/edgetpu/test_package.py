@@ -43,18 +43,23 @@ def test_parameters_are_cached_on_the_chip_or_streamed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cached", "streamed", "outputs"),
+    ("name", "runtime", "cached", "streamed", "outputs"),
     [
-        ("mobilenet_v1_0.25_128_quant", 566_912, 0, 1),
-        ("keras_lstm_mnist_ptq", 43_968, 576, 3),  # one output, and the state that is handed back
-        ("deeplabv3_mnv2_dm05_pascal_quant", 766_720, 0, 2),
+        ("mobilenet_v1_0.25_128_quant", 12, 566_912, 0, 1),
+        ("keras_lstm_mnist_ptq", 12, 43_968, 576, 3),  # one output, and the state that is handed back
+        ("deeplabv3_mnv2_dm05_pascal_quant", 12, 766_720, 0, 2),
+        ("dense_256", 14, 67_584, 0, 1),
+        ("bright_128x128", 14, 192, 524_288, 1),
+        ("looming_128x128_3x3", 14, 1_024, 0, 1),
     ],
 )
-def test_what_the_real_compiler_made(testdata: Path, name: str, cached: int, streamed: int, outputs: int) -> None:
+def test_what_the_real_compiler_made(
+    testdata: Path, name: str, runtime: int, cached: int, streamed: int, outputs: int
+) -> None:
     graph = read_model(testdata / f"{name}_edgetpu.tflite").graph
     operation = next(one for one in graph.operations if one.custom_code == CUSTOM_CODE)
     found: Package = read_package(operation.payload)
-    assert (found.min_runtime_version, found.cached_bytes, found.streamed_bytes) == (12, cached, streamed)
+    assert (found.min_runtime_version, found.cached_bytes, found.streamed_bytes) == (runtime, cached, streamed)
     running = found.executables[0]
     assert [graph.tensors[index].name for index in operation.inputs] == [layer.name for layer in running.inputs]
     assert len(running.outputs) == outputs

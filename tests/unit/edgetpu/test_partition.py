@@ -219,7 +219,9 @@ def _key(graph: Graph, operation: Operation) -> tuple[str, tuple[str, ...]]:
     return operation.name, tuple(graph.tensors[index].name for index in operation.outputs)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq", DEEPLAB])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v1_0.25_128_quant", "keras_lstm_mnist_ptq", DEEPLAB, "looming_128x128_3x3"]
+)
 def test_it_agrees_with_the_real_compiler(testdata: Path, name: str) -> None:
     assert differences(testdata, name) == []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coralforge.config.base import Arch
@@ -252,7 +252,7 @@ def test_matches_across_the_chunks_of_a_big_file_are_found_whole_and_once(tmp_pa
     assert contents.stamps == {COMMIT}
 
 
-@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=12), cut=st.integers(0, 2000))
 def test_a_damaged_file_never_crashes_the_gate(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], cut: int
@@ -264,7 +264,7 @@ def test_a_damaged_file_never_crashes_the_gate(
     check_tree(path.parent.parent, POLICY)
 
 
-@settings(max_examples=100, deadline=2000)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "any"

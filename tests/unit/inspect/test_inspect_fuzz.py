@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.support.damage import KINDS, REAL, damaged
 from tests.support.inspect_everything import X, inspect_everything
 from tests.support.model_maker import Maker, mixed
 from tests.support.mutations import mutated
+from tests.support.patience import effort
 
 
 @settings(max_examples=200)
@@ -93,9 +93,8 @@ def _again(make: Maker, inputs: list[int], made: int, first: bool) -> None:
 @pytest.mark.parametrize("huge", [one_long_name, dense, many_causes, large_constant])
 def test_small_files_that_ask_for_a_lot_take_little(huge: Callable[[], bytes]) -> None:
     data = huge()
-    started = time.process_time()
     assert inspect_everything(data) is not None
-    assert time.process_time() - started < 10
+    assert effort(lambda: inspect_everything(data)) < 1500
 
 
 def test_mutations_are_the_same_for_the_same_seed() -> None:

@@ -25,8 +25,8 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.quantize.worker.pictures import find_pictures, read_picture
 from coralforge.quantize.worker.preprocess import NAMES, RAW, Preprocess, parse
 from coralforge.quantize.worker.request import Request
+from coralforge.quantize.worker.sample_sources import open_samples
 from coralforge.quantize.worker.samples import Feed, Input, choose, split
-from coralforge.quantize.worker.sources import open_source
 
 IMAGE = (Input("image", (1, 4, 6, 3), "float32"),)
 TWO = (Input("a", (1, 3), "float32"), Input("b", (1, 2), "int32"))
@@ -35,7 +35,7 @@ CASES = 2000
 
 def feeds(text: str, inputs: tuple[Input, ...] = IMAGE, scaling: Preprocess | None = RAW, **more: Any) -> list[Feed]:
     """All samples that a text of ``--samples`` gives."""
-    bound = open_source(Request("m", "s", text, **more)).bind(inputs, scaling)
+    bound = open_samples(Request("m", "s", text, **more)).bind(inputs, scaling)
     return [bound.load(i) for i in range(bound.count)]
 
 
@@ -138,7 +138,7 @@ class TestPictures:
     def test_no_more_than_wanted_are_read(self, tmp_path: Path) -> None:
         for number in range(10):
             self.save(tmp_path / f"{number}.png")
-        bound = open_source(Request("m", "s", str(tmp_path), max_samples=4)).bind(IMAGE, RAW)
+        bound = open_samples(Request("m", "s", str(tmp_path), max_samples=4)).bind(IMAGE, RAW)
         assert (bound.count, bound.available) == (4, 10)
 
     @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ class TestFunctions:
 
     def test_one_that_never_ends(self, tmp_path: Path) -> None:
         self.write(tmp_path, "while True: yield np.zeros((4, 6, 3))")
-        bound = open_source(Request("m", "s", "mine.py:samples", max_samples=20, folder=str(tmp_path)))
+        bound = open_samples(Request("m", "s", "mine.py:samples", max_samples=20, folder=str(tmp_path)))
         assert (bound.bind(IMAGE, None).count, bound.bind(IMAGE, None).available) == (20, None)
 
     @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ class TestRandom:
 
 @pytest.mark.parametrize("text", ["absent", "absent.npz", "a:b:", "c:\\pictures"])
 def test_samples_that_are_not_there(text: str, tmp_path: Path) -> None:
-    refused(lambda: open_source(Request("m", "s", text, folder=str(tmp_path))), "samples-missing")
+    refused(lambda: open_samples(Request("m", "s", text, folder=str(tmp_path))), "samples-missing")
 
 
 # --- any bytes ---

@@ -21,6 +21,7 @@ from coralforge.quantize.worker.model_config import check_code, unknown_layers
 from coralforge.quantize.worker.model_files import Kind, ModelFile, recognise
 from tests.conftest import ROOT
 from tests.support.keras_maker import lambda_model, layer, plain_model, sequential, write_h5, write_keras
+from tests.support.patience import NET
 
 FUZZER = ROOT / "tests/support/h5_fuzzer.py"
 CASES = 2000
@@ -249,7 +250,7 @@ def test_any_hdf5_is_a_model_an_error_or_the_end_of_a_process_that_is_not_ours(t
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=NET,
             check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
         )

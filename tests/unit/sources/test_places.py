@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from coralforge.config.base import Arch, Place
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 from coralforge.errors import CoralforgeError, ExitCode
-from coralforge.sources.archive import Wanted
 from coralforge.sources.debian import archive_uri, parse_targets
 from coralforge.sources.places import candidates, file_name, local_path
+from coralforge.sources.records import Wanted
 
 ONE, TWO, THREE = ("1" * 64, "2" * 64, "3" * 64)
 UPSTREAM = Place(url="https://host.example/o/repo/archive/v1.2.tar.gz", sha256=ONE)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coralforge.errors import CoralforgeError, ExitCode
@@ -432,7 +432,7 @@ VALID = tar(
 )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(VALID) - 1), st.integers(0, 255)), min_size=1, max_size=6),
     strip=st.integers(0, 1),
@@ -460,7 +460,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "c", "..", ".", ""]), min_size=1, ma
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(st.lists(st.tuples(PATHS, KINDS, PATHS), min_size=1, max_size=8))
 def test_no_combination_of_links_and_files_gets_outside(
     tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes, str]]

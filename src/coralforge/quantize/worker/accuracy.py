@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Output:
-    """What was seen of one output. Errors are absolute, in units of the output."""
+    """Statistics of one output. Errors are absolute, in units of the output."""
 
     values: int = 0
     sum_of_errors: float = 0.0

@@ -48,7 +48,7 @@ class Arrays:
     kind: str
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
-        """See :class:`samples.Source`."""
+        """See :class:`samples.SampleSource`."""
         columns = _matched(self.path, inputs, self.columns)
         total = columns[inputs[0].name].rows
         _check_columns(self.path, inputs, columns, preprocess)

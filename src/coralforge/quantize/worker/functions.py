@@ -29,7 +29,7 @@ class Function:
     kind: str = "function"
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
-        """See :class:`samples.Source`. Calls the function once."""
+        """See :class:`samples.SampleSource`. Calls the function once."""
         kept: list[Feed] = []
         size, ended = 0, True
         with _guarded(self.text):

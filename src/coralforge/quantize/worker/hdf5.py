@@ -14,12 +14,12 @@ _ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeErro
 
 
 class Damaged(Exception):
-    """What is wrong, as the end of a sentence."""
+    """A damaged file; the message is the end of a sentence."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What Keras writes at the root. Texts are empty where it wrote nothing."""
+    """The attributes that Keras writes at the root. Texts are empty where it wrote nothing."""
 
     version: str
     config: str

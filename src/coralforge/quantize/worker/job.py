@@ -18,8 +18,8 @@ from coralforge.quantize.worker.model_config import check_code
 from coralforge.quantize.worker.model_files import ModelFile, recognise
 from coralforge.quantize.worker.preprocess import RAW, Preprocess
 from coralforge.quantize.worker.request import Request
+from coralforge.quantize.worker.sample_sources import open_samples
 from coralforge.quantize.worker.samples import Samples
-from coralforge.quantize.worker.sources import open_source
 from coralforge.quantize.worker.wire import READ_MODEL, Reporter
 
 READ_SECONDS = 60  # after which SIGALRM ends this process
@@ -37,7 +37,7 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
     wanted = preprocess.parse(request.preprocess)
     file = _read(request, reporter)
     reporter.step("look at the samples")
-    source = open_source(request)
+    source = open_samples(request)
     reporter.step("load TensorFlow")
     versions = check_tensorflow(reporter)
     reporter.step(f"load the model ({file.text})")

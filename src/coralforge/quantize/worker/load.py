@@ -42,7 +42,7 @@ class FloatModel:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What a file gave: ``call`` takes tensors in the order of ``specs``, gives those of ``outputs``."""
+    """A loaded model: ``call`` takes tensors in the order of ``specs``, gives those of ``outputs``."""
 
     call: Any
     keep: Any

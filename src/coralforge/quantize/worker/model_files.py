@@ -56,7 +56,7 @@ class ModelFile:
 
 
 def recognise(path: Path) -> ModelFile:
-    """What the model at ``path`` is.
+    """The kind of the model at ``path``.
 
     Raises:
         CoralforgeError: exit code 2, reason ``model-missing``, ``model-unreadable``, ``model-too-large``,

@@ -32,7 +32,7 @@ class Pictures:
     kind: str = "images"
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
-        """See :class:`samples.Source`."""
+        """See :class:`samples.SampleSource`."""
         size = _picture_size(inputs)
         if preprocess is None:
             raise unsaid()

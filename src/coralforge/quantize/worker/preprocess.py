@@ -58,7 +58,7 @@ CHOICES = ", ".join((AUTO, *NAMES, "mean=M,std=S"))
 
 
 def parse(text: str) -> Preprocess | None:
-    """What ``--preprocess`` says; None for ``auto``.
+    """The preprocessing that ``--preprocess`` names; None for ``auto``.
 
     Raises:
         CoralforgeError: reason ``preprocess-unknown``, exit code 2.

@@ -20,7 +20,7 @@ class Random:
     kind: str = "random"
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
-        """See :class:`samples.Source`."""
+        """See :class:`samples.SampleSource`."""
         import numpy as np
 
         def load(index: int) -> Feed:

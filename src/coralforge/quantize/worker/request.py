@@ -1,4 +1,4 @@
-"""What the engine asks of the worker: one small JSON file."""
+"""The engine's request to the worker: one small JSON file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all kinds of samples have in common: which are taken, which are held out, and what one has to look like."""
+"""The common part of all kinds of samples: which are taken, which are held out, and what one has to look like."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Samples:
     load: Callable[[int], Feed]
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Where samples come from, looked at as far as that goes without the model."""
 
     @property

@@ -1,4 +1,4 @@
-"""What the rest of the engine knows of a source once it is on this machine."""
+"""The records of a source on its way: wanted, one address to try, fetched, an unpacked tree."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge.config.base import Arch, Place
-from coralforge.config.pipeline import Source
+from coralforge.config.release import Source
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialDownload:
     """Paths of one unfinished download; only the holder of its lock touches them."""
 
     path: Path

@@ -10,10 +10,10 @@ from coralforge.quantize.worker.functions import Function, looks_like_function
 from coralforge.quantize.worker.pictures import find_pictures
 from coralforge.quantize.worker.random_samples import Random
 from coralforge.quantize.worker.request import Request
-from coralforge.quantize.worker.samples import Source
+from coralforge.quantize.worker.samples import SampleSource
 
 
-def open_source(request: Request) -> Source:
+def open_samples(request: Request) -> SampleSource:
     """Look at the samples as far as that goes without the model.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.errors import CoralforgeError, ExitCode
-from coralforge.sources.tree import git_tree_id
+from coralforge.sources.git_tree import git_tree_id
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 

@@ -1,0 +1,72 @@
+"""`invoke lint` and `invoke format`: the checks of the sources, each by its own tool, over all files of its kind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_CPP = ("*.cc", "*.cpp", "*.h", "*.c")
+_CPP_FOLDERS = ("device", "simulator", "templates/consumer")
+_SHELL = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash")
+_SHELL_FILES = (".ci/run", "scripts/*")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One program of the virtual environment and its arguments; ``module`` for those that run with ``-m``."""
+
+    name: str
+    arguments: tuple[str, ...]
+    module: bool = True
+
+    def command(self) -> list[str]:
+        program = [sys.executable, "-m", self.name] if self.module else [str(Path(sys.executable).parent / self.name)]
+        return [*program, *self.arguments]
+
+
+def lint_tools(root: Path) -> tuple[Tool, ...]:
+    """Everything that checks sources and changes nothing."""
+    return (
+        Tool("ruff", ("check", ".")),
+        Tool("ruff", ("format", "--check", ".")),
+        Tool("mypy", ()),
+        Tool("lint-imports", ("--no-cache", "--no-logo"), module=False),
+        Tool("clang-format", ("--dry-run", "--Werror", *_cpp_files(root)), module=False),
+        Tool("shellcheck", _shell_files(root), module=False),
+    )
+
+
+def format_tools(root: Path) -> tuple[Tool, ...]:
+    """Everything that writes sources anew in the project's form."""
+    return (
+        Tool("ruff", ("check", "--fix", "--exit-zero", "--quiet", ".")),
+        Tool("ruff", ("format", ".")),
+        Tool("clang-format", ("-i", *_cpp_files(root)), module=False),
+    )
+
+
+def run_tools(root: Path, tools: Sequence[Tool]) -> int:
+    """Run all tools in the folder ``root``; returns 0, or the exit status of the first that failed.
+
+    All run, so that one call shows everything that is to be mended.
+    """
+    failed = 0
+    for tool in tools:
+        done = subprocess.run(tool.command(), cwd=root, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            print(f"lint: {tool.name} {tool.arguments[0] if tool.arguments else ''} found something", file=sys.stderr)
+        failed = failed or done.returncode
+    return failed
+
+
+def _cpp_files(root: Path) -> tuple[str, ...]:
+    found = (path for folder in _CPP_FOLDERS for kind in _CPP for path in (root / folder).rglob(kind))
+    return tuple(sorted(path.relative_to(root).as_posix() for path in found))
+
+
+def _shell_files(root: Path) -> tuple[str, ...]:
+    found = [path for pattern in _SHELL_FILES for path in sorted(root.glob(pattern)) if path.is_file()]
+    return tuple(path.relative_to(root).as_posix() for path in found if path.read_bytes().startswith(_SHELL))

@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all, also after Ctrl-C, a full disk or a power cut.
+
+Each is written under a temporary name beside its own, flushed to the disk and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+_MODE = 0o644
+_NAME = 50  # characters of a file's name in that of its temporary file; at 4 bytes each it must not become too long
+
+
+@contextmanager
+def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """Give a temporary file (mode 0644) for each of ``paths``; at the end they take their places, in that order.
+
+    After an error in the block, or if one of them cannot be flushed, every path is as it was.
+
+    Raises:
+        OSError: its ``filename`` is the path, of those given, that cannot be written. Its folder must exist.
+    """
+    with ExitStack() as stack:
+        temporaries = []
+        for path in paths:
+            with _blaming(path):
+                number, name = tempfile.mkstemp(prefix=f".{path.name[:_NAME]}.", dir=path.parent)
+                temporaries.append(Path(name))
+                stack.callback(temporaries[-1].unlink, missing_ok=True)
+                os.fchmod(number, _MODE)
+                os.close(number)
+        yield tuple(temporaries)
+        for path, temporary in zip(paths, temporaries, strict=True):
+            with _blaming(path), temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+        for path, temporary in zip(paths, temporaries, strict=True):
+            with _blaming(path):
+                temporary.replace(path)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make ``data`` the content of a file. Raises as :func:`write_all`."""
+    write_all({path: data})
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Write several files; none takes its place before all of them are on the disk. Raises as :func:`replacing`."""
+    with replacing(*files) as temporaries:
+        for temporary, (path, data) in zip(temporaries, files.items(), strict=True):
+            with _blaming(path):
+                temporary.write_bytes(data)
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Errors name the file that is wanted, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise

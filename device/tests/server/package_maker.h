@@ -113,7 +113,7 @@ inline Bytes MakeOptions(const std::vector<Draft>& drafts) {
   flexbuffers::Builder options;
   options.Map([&] {
     options.Key("4");
-    options.String(reinterpret_cast<const char*>(outer.GetBufferPointer()), outer.GetSize());
+    options.String(std::string(reinterpret_cast<const char*>(outer.GetBufferPointer()), outer.GetSize()));
   });
   options.Finish();
   return options.GetBuffer();

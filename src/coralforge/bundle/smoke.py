@@ -230,7 +230,11 @@ def _spec(manifest: Manifest, image: str, bundle: Path, out: Path) -> ContainerS
         image=image,
         command=("/bin/sh", "-c", _COMMAND),
         mounts=(Mount(bundle, "/bundle"), Mount(out, "/report", writable=True)),
-        env=(("CORALFORGE_RUN", BOARD_RUN[manifest.arch]), ("CORALFORGE_REPORT", "/report/smoke.json")),
+        env=(
+            ("CORALFORGE_RUN", BOARD_RUN[manifest.arch]),
+            ("CORALFORGE_REPORT", "/report/smoke.json"),
+            ("CORAL_TEST_ROOT", "/board"),  # an Edge TPU of this machine is not the emulated board's
+        ),
     )
 
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from coralforge.bundle import emulated
 from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import BUILD_MACHINE, Arch
+from coralforge.config.base import Variant
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
@@ -26,12 +27,6 @@ from coralforge.sources.unpack import unpack
 from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
 
-# The prefix that programs of the bundle run with in the board image.
-BOARD_RUN = {
-    Arch.AARCH64: "qemu-aarch64 -L /board",
-    Arch.X86_64: "/board/lib64/ld-linux-x86-64.so.2"
-    " --library-path /board/lib/x86_64-linux-gnu:/board/usr/lib/x86_64-linux-gnu",
-}
 _MAX_REPORT = 1 << 20
 _TAIL = 20
 # board.json first: it says what the image is, whatever becomes of the rest.
@@ -39,6 +34,14 @@ _SECONDS = 1800  # emulation is slow, but a program that hangs must not hold a C
 _SCRIPT = "/bundle/smoke.sh"
 _COMMAND = f"cp /opt/coralforge/board.json /report/board.json && exec timeout {_SECONDS} {_SCRIPT}"
 _TIMED_OUT = 124  # by timeout(1)
+
+
+def board_run(arch: Arch) -> str:
+    """The prefix that programs of the bundle run with in the board image."""
+    row = arch.row
+    if arch is BUILD_MACHINE:
+        return f"/board{row.loader} --library-path /board/lib/{row.triple}:/board/usr/lib/{row.triple}"
+    return f"{row.emulator} -L /board"
 
 
 class StepResult(BaseModel):
@@ -231,7 +234,7 @@ def _spec(manifest: Manifest, image: str, bundle: Path, out: Path) -> ContainerS
         command=("/bin/sh", "-c", _COMMAND),
         mounts=(Mount(bundle, "/bundle"), Mount(out, "/report", writable=True)),
         env=(
-            ("CORALFORGE_RUN", BOARD_RUN[manifest.arch]),
+            ("CORALFORGE_RUN", board_run(manifest.arch)),
             ("CORALFORGE_REPORT", "/report/smoke.json"),
             ("CORAL_TEST_ROOT", "/board"),  # an Edge TPU of this machine is not the emulated board's
         ),

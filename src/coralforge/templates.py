@@ -57,12 +57,20 @@ def render_consumer(settings: Settings, project: str = "coral-app") -> dict[Pure
     """The consumer project, by relative path; with the toolchain files, and the bundle's check of a board."""
     files = _render_folder(settings.project.templates / "consumer", variables(settings, project))
     files[_CHECK] = render_bundle(settings)[_CHECK]
+    for name, file in render_toolchains(settings).items():
+        files[PurePosixPath("toolchains") / name] = file
+    return files
+
+
+def render_toolchains(settings: Settings) -> dict[PurePosixPath, File]:
+    """The CMake toolchain files of all architectures, by name: ``TRIPLE.cmake``."""
+    files = {}
     for arch in Arch:
         row = arch.row
         # Debian's cross compilers are named by the triple, without its underscore.
         values = {"triple": row.triple, "debian_triple": row.triple.replace("_", "-"), "processor": row.processors[0]}
         rendered = _render_folder(settings.project.cmake, {**values, "flags": row.flags})
-        files[PurePosixPath("toolchains") / f"{row.triple}.cmake"] = rendered[PurePosixPath("toolchain.cmake")]
+        files[PurePosixPath(f"{row.triple}.cmake")] = rendered[PurePosixPath("toolchain.cmake")]
     return files
 
 

@@ -27,6 +27,7 @@ from coralforge.settings import Cache, Options, Project, resolve
 from coralforge.sources.records import Tree
 from coralforge.sources.trees import trees
 from coralforge.store import remove_tree
+from coralforge.templates import render_toolchains, write_files
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -62,10 +63,11 @@ class Timed:
 def cmake(environment: BuildEnvironment, sources: dict[str, Tree], scratch: Path) -> None:
     """Build with CMake and Ninja below ``scratch``."""
     project, triple = environment.settings.project, environment.settings.arch.triple
+    write_files(render_toolchains(environment.settings), scratch / "toolchains")
     mounts = [
         Mount(readable_copy(project.bazel, scratch / "workspace"), "/workspace"),
         Mount(readable_copy(project.simulator, scratch / "simulator"), "/sources/simulator"),
-        Mount(readable_copy(project.cmake, scratch / "toolchains"), "/toolchains"),
+        Mount(scratch / "toolchains", "/toolchains"),
         Mount(readable_copy(HERE, scratch / "comparison"), "/comparison"),
         *[Mount(tree.path, f"/sources/{tree.name}") for tree in sources.values()],
         Mount(writable_folder(scratch / "cache", environment.runner), "/cache", writable=True),

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from coralforge.commands.options import BUILT, PLANNED, SHARED, Option, Said, verb  # noqa: E402 - found by the line above
+from coralforge.config.userlands import USERLANDS  # noqa: E402
 
 if TYPE_CHECKING:
     from coralforge.settings import Options
@@ -86,6 +87,10 @@ def template(said: Said) -> None:
     bundle=Option("The bundle's .tar.gz (default: the one of --arch in dist/)."),
     report=Option("Where the JSON report goes (default: beside the bundle)."),
     device=Option("A device to plug in: none, or emulated, a stand-in at the USB wire (default: none)."),
+    userland=Option(
+        f"The board's C and C++ libraries: {', '.join(one.name for one in USERLANDS)} "
+        "(default: the oldest that the bundle's floor promises to fit)."
+    ),
     arch=SHARED["arch"],
     release=SHARED["release"],
 )
@@ -93,7 +98,7 @@ def smoke(said: Said) -> None:
     """Run a bundle's smoke test on an emulated board."""
     from coralforge.commands import boundary, pipeline
 
-    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device)
+    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device, said.userland)
 
 
 @verb(

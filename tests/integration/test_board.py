@@ -14,7 +14,7 @@ from coralforge.bundle.assemble import assemble
 from coralforge.bundle.pack import pack
 from coralforge.bundle.smoke import run_smoke
 from coralforge.config.arch import Arch
-from coralforge.config.pipeline import Platform
+from coralforge.config.userlands import USERLANDS
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board
 from coralforge.containers.image_maker import ImageMaker
@@ -60,9 +60,12 @@ def collected() -> Iterator[None]:
     gc.collect()
 
 
+BOOKWORM = next(one for one in USERLANDS if one.name == "bookworm")
+
+
 @pytest.fixture(scope="module")
 def image(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> str:
-    wanted = board(ROOT / "docker", Platform(), Arch.AARCH64)
+    wanted = board(ROOT / "docker", BOOKWORM, Arch.AARCH64)
     cache = Cache(tmp_path_factory.mktemp("image"))
     return ImageMaker(runner.client, ROOT / "docker", cache, Recorder()).ensure(wanted)
 
@@ -83,7 +86,7 @@ def test_programs_of_the_board_run_and_can_change_nothing(runner: DockerRunner, 
     data = json.loads((tmp_path / "report.json").read_text())
     assert result.steps == ("lstpu",)
     assert "2.36" in data["loader"]
-    assert data["board"]["suite"] == "bookworm"
+    assert (data["board"]["userland"], data["board"]["versions"]["GLIBC"]) == ("bookworm", "2.36")
     assert data["board"]["emulator"].startswith("qemu-aarch64")
     assert (data["writable"], data["network"].split(), data["apex"]) == (False, ["lo"], "apex_0")
     assert data["uid"] != 0

@@ -17,6 +17,7 @@ import pytest
 
 from coralforge import store
 from coralforge.bundle.manifest import read_manifest, verify
+from coralforge.config.userlands import oldest
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board as board_image
 from coralforge.containers.spec import ContainerSpec, Mount
@@ -332,7 +333,7 @@ def test_the_tutorials_commands_work_in_the_consumer_project(
         builder_image(settings).tag,
         "export CORAL_ROOT=/opt/coral CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; make lstpu; make build",
     )
-    board = board_image(settings.project.docker, settings.platform, settings.arch).tag
+    board = board_image(settings.project.docker, oldest(settings.floor.versions()), settings.arch).tag
     emulated = "qemu-aarch64 -L /board"
     shown = run(board, f"cd build; CORALFORGE_SIMULATED_DEVICES=usb:1 {emulated} ./lstpu")
     assert shown[0] == "0  USB  SIMULATED:usb:0"
@@ -365,7 +366,7 @@ def test_the_real_libedgetpu_lists_a_pci_device(
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path, filter="data")
     settings = resolve(Project(project.root), Options())
-    board = board_image(settings.project.docker, settings.platform, settings.arch)
+    board = board_image(settings.project.docker, oldest(settings.floor.versions()), settings.arch)
     for variant in ("throttled", "direct"):
         got: list[str] = []
         command = f"LD_LIBRARY_PATH= qemu-aarch64 -L /board-apex -E LD_LIBRARY_PATH=/b/lib/{variant} /b/bin/lstpu"

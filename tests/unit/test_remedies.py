@@ -33,6 +33,7 @@ BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 AT_HAND = {
     "bundle/model_files.py": {"bundle"},
     "bundle/smoke.py": {"smoke"},
+    "bundle/userland.py": {"smoke"},
     "commands/clean.py": {"clean"},
     "commands/doctor.py": {"doctor"},
     "commands/inspect.py": {"inspect"},

@@ -83,12 +83,23 @@ class Board(BaseModel):
 
     arch: Arch
     """Architecture of the programs it runs."""
+    userland: str
+    """Which of the C and C++ libraries in config/userlands.py it has."""
     suite: str
     """Debian suite of its libraries."""
+    versions: dict[str, str]
+    """The newest symbol versions that its libraries have, by family (GLIBC, GLIBCXX, CXXABI)."""
+    masked: str
+    """Says that newer versions were removed from its libraries, and what that does not show; else empty."""
     emulator: str
     """Name and version; empty when programs run natively."""
     packages: dict[str, str]
     """Its runtime libraries, with versions."""
+
+    def called(self) -> str:
+        """Its userland, for people."""
+        what = self.masked or f"glibc {self.versions.get('GLIBC', 'unknown')}"
+        return f"{self.userland} ({what})"
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,7 @@ class Report:
     digest: str
     variant: Variant
     simulated: bool
+    userland: str
     steps: tuple[str, ...]
     seconds: float
     data: dict[str, JsonValue]
@@ -106,9 +118,9 @@ class Report:
     def summary(self) -> str:
         """One sentence for the user."""
         what = " (SIMULATED)" if self.simulated else " (emulated device)" if "device" in self.data else ""
-        where = "under emulation" if self.data["emulated"] else "with the board's libraries"
+        where = "under emulation" if self.data["emulated"] else "natively"
         return (
-            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where}; "
+            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where} on {self.userland}; "
             f"variant {self.variant.value}{what}"
         )
 
@@ -149,13 +161,16 @@ def run_smoke(
         result = _read(BoardReport, out / "smoke.json", lines, finished)
         compiled = len(emulated.models(bundle))
         stats = emulated.read_stats(out / emulated.STATS)
-    not_verified = [*manifest.not_verified, *result.not_run, *([emulated.CAVEAT] if device else [])]
+    caveats = [emulated.CAVEAT] if device else []
+    if board.masked:
+        caveats.append(f"{board.userland}: {board.masked}")
+    not_verified = [*manifest.not_verified, *result.not_run, *caveats]
     data = _data(archive, digest, manifest, board, result, finished)
     data |= {"image": image, "not_verified": list(not_verified)}
     if device is not None:
         data["device"] = {"kind": "emulated", "models": compiled, "stats": stats}
     _write(report, data)
-    _judge(archive, manifest, result, finished, lines)
+    _judge(archive, manifest, board, result, finished, lines)
     if device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
     for problem in not_verified:
@@ -165,6 +180,7 @@ def run_smoke(
         digest=digest,
         variant=Variant(result.variant),
         simulated=result.simulated,
+        userland=board.called(),
         steps=tuple(step.name for step in result.steps),
         seconds=finished.seconds,
         data=data,
@@ -265,7 +281,9 @@ def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
         ) from error
 
 
-def _judge(archive: Path, manifest: Manifest, result: BoardReport, finished: Finished, lines: deque[str]) -> None:
+def _judge(
+    archive: Path, manifest: Manifest, board: Board, result: BoardReport, finished: Finished, lines: deque[str]
+) -> None:
     """Every sign must say that it passed; they are not believed one by one."""
     failing = [step for step in result.steps if not step.ok]
     facts = [f"step {step.name} failed{': ' * bool(step.detail)}{step.detail}" for step in failing]
@@ -277,6 +295,7 @@ def _judge(archive: Path, manifest: Manifest, result: BoardReport, finished: Fin
     if facts or not result.ok or finished.status != 0:
         where = f"step {failing[0].name} of " if failing else ""
         shown = deque(failing[0].output.splitlines(), _TAIL) if failing and failing[0].output else lines
+        facts = [f"userland {board.called()}", *facts]
         raise _failed(f"{where}the smoke test of {archive.name} failed", "smoke-failed", facts, shown, finished)
 
 

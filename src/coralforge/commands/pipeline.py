@@ -83,7 +83,9 @@ def template(options: Options, dest: str, name: str, force: bool) -> None:
     print(f"{len(files)} files in {destination}; its README.md says how to build it")
 
 
-def smoke(options: Options, bundle: str | None, report: str | None, device: str | None) -> None:
+def smoke(
+    options: Options, bundle: str | None, report: str | None, device: str | None, userland: str | None
+) -> None:
     """Run the bundle's smoke test on an emulated board."""
     from coralforge.pipeline.stages import smoke_bundle
 
@@ -101,7 +103,7 @@ def smoke(options: Options, bundle: str | None, report: str | None, device: str 
         )
     place = typed(report).absolute() if report else Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
     with make_sink() as sink:
-        print(smoke_bundle(settings, archive, place, sink, device=device == "emulated"))
+        print(smoke_bundle(settings, archive, place, sink, device=device == "emulated", userland=userland))
 
 
 def clean(options: Options, everything: bool) -> None:

@@ -153,19 +153,24 @@ def publish(settings: Settings, artifact: Path) -> Path:
     return published
 
 
-def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink, device: bool = False) -> str:
+def smoke_bundle(
+    settings: Settings, archive: Path, report: Path, sink: Sink, *, device: bool = False, userland: str | None = None
+) -> str:
     """Run the bundle's smoke test on the emulated board; returns one sentence for the user.
 
-    ``device`` plugs the emulated device in, which is built first.
+    ``device`` plugs the emulated device in, which is built first. ``userland`` is a name in config/userlands.py; None:
+    the oldest that the bundle's floor promises to fit.
     """
     from coralforge.bundle.smoke import run_smoke
+    from coralforge.bundle.userland import choose
     from coralforge.containers.docker import DockerRunner
     from coralforge.containers.image import board as board_image
     from coralforge.containers.image_maker import ImageMaker, exists
     from coralforge.pipeline.side_builds import make_device
 
+    chosen = choose(userland, archive, settings.floor.versions())
     runner = DockerRunner()
-    board = board_image(settings.project.docker, settings.platform, settings.arch)
+    board = board_image(settings.project.docker, chosen, settings.arch)
     if not exists(runner.client, board):
         sink.emit(Step("board image"))
         ImageMaker.of(settings, runner.client, sink).ensure(board)

@@ -46,6 +46,7 @@ import json, sys
 from pathlib import Path
 from coralforge.bundle.smoke import board_run
 from coralforge.config.arch import Arch
+from coralforge.config.userlands import USERLANDS
 from coralforge.containers.image import board
 from coralforge.containers.toolchain import builder, target_key
 from coralforge.elf.policy import policy_for
@@ -64,7 +65,7 @@ print(json.dumps({
     "packages": [folder for folder, _ in builder(settings).packages],
     "key": target_key(settings),
     "bazel": bazel_platform(settings.arch),
-    "board": dict(board(settings.project.docker, settings.platform, settings.arch).arguments),
+    "board": dict(board(settings.project.docker, USERLANDS[0], settings.arch).arguments),
     "run": board_run(settings.arch),
     "policy": [policy.machine, policy.bits, policy.interpreter, sorted(policy.system)],
     "project": texts(render_consumer(settings)),

@@ -111,9 +111,9 @@ def mask(data: bytes, offered: dict[str, str]) -> bytes:
         ValueError: as :class:`Versions`.
     """
     versions = Versions(data)
+    # A list, read before anything is renamed: the same bytes may name what is defined and what is needed.
     for name, place, hashed in [*versions.defined(), *versions.needed()]:
-        # The same bytes may serve what is defined and what is needed: then they are in small letters already.
-        found = _FAMILY.match(name.upper())
+        found = _FAMILY.match(name)
         if found and numbers(found[2]) > numbers(offered[found[1]]):
             versions.rename(place, hashed, name.lower())
     return bytes(versions.data)

@@ -83,9 +83,7 @@ def template(options: Options, dest: str, name: str, force: bool) -> None:
     print(f"{len(files)} files in {destination}; its README.md says how to build it")
 
 
-def smoke(
-    options: Options, bundle: str | None, report: str | None, device: str | None, userland: str | None
-) -> None:
+def smoke(options: Options, bundle: str | None, report: str | None, device: str | None, userland: str | None) -> None:
     """Run the bundle's smoke test on an emulated board."""
     from coralforge.pipeline.stages import smoke_bundle
 

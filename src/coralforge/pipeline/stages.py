@@ -158,8 +158,8 @@ def smoke_bundle(
 ) -> str:
     """Run the bundle's smoke test on the emulated board; returns one sentence for the user.
 
-    ``device`` plugs the emulated device in, which is built first. ``userland`` is a name in config/userlands.py; None:
-    the oldest that the bundle's floor promises to fit.
+    ``device`` plugs the emulated device in, which is built first. ``userland`` is a name in config/userlands.py;
+    None: the oldest that the bundle's floor promises to fit.
     """
     from coralforge.bundle.smoke import run_smoke
     from coralforge.bundle.userland import choose

@@ -69,7 +69,8 @@ def test_what_is_above_is_spelled_as_nobody_asks_for_it(bits: int) -> None:
 def test_each_family_has_its_own_end(bits: int) -> None:
     defined, _ = version_names(userland.mask(make_library(LIBSTDCXX, bits), OFFERED))
     assert [one.name for one in defined] == [
-        "GLIBCXX_3.4", "GLIBCXX_3.4.9", "GLIBCXX_3.4.25", "glibcxx_3.4.26", "CXXABI_1.3.11", "cxxabi_1.3.12", "CXXABI_TM_1",
+        "GLIBCXX_3.4", "GLIBCXX_3.4.9", "GLIBCXX_3.4.25", "glibcxx_3.4.26",
+        "CXXABI_1.3.11", "cxxabi_1.3.12", "CXXABI_TM_1",
     ]  # fmt: skip
 
 

@@ -96,6 +96,23 @@ def smoke(said: Said) -> None:
 
 
 @verb(
+    short_flags=False,  # many begin with s
+    start=Option("Boot it, unless it runs.", default=False),
+    stop=Option("Stop it; it forgets all that was written to it.", default=False),
+    ssh=Option("Log in.", default=False),
+    status=Option("Say whether it runs, and how to reach it.", default=False),
+    user=Option("Whom to log in as: coral (in plugdev, may use sudo), guest (in no group) or root.", default="coral"),
+    name=Option("Name of the board: there may be several.", default="board"),
+)
+def board(said: Said) -> None:
+    """Try things on a whole emulated aarch64 board, with its own kernel and users: a virtual machine, no hardware."""
+    from coralforge.commands import board as boards
+    from coralforge.commands import boundary
+
+    boundary.run(boards.run, _options(said), said)
+
+
+@verb(
     model=Option("The model: a .keras or .h5 file of Keras 2 or 3, or the folder of a SavedModel.", default=""),
     samples=Option(
         "What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION.", default=""

@@ -31,8 +31,10 @@ OF_OTHER_PROGRAMS = {
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
+    "board": {"board"},
     "bundle/model_files.py": {"bundle"},
     "bundle/smoke.py": {"smoke"},
+    "commands/board.py": {"board"},
     "commands/clean.py": {"clean"},
     "commands/doctor.py": {"doctor"},
     "commands/inspect.py": {"inspect"},

@@ -58,15 +58,21 @@ def board(folder: Path, platform: Platform, arch: Arch) -> Image:
     return _image(folder, "board", {"PLATFORM_SUITE": platform.suite, "PLATFORM_ARCH": arch.debian})
 
 
+def emulated_board(folder: Path, platform: Platform) -> Image:
+    """A whole aarch64 board: the board image, QEMU's system emulator, a kernel, and a root file system."""
+    base = board(folder, platform, Arch.AARCH64)
+    arguments = {"BASE": base.tag, "PLATFORM_SUITE": platform.suite}
+    return replace(_image(folder, "emulated-board", arguments), base=base)
+
+
 def edgetpu_compiler(folder: Path, arguments: Mapping[str, str]) -> Image:
     """Google's Edge TPU compiler; ``arguments`` replace those of the recipe (the archive, for example)."""
     return _image(folder, "edgetpu-compiler", arguments)
 
 
 def _image(folder: Path, name: str, arguments: Mapping[str, str]) -> Image:
-    recipe = folder / f"{name}.Dockerfile"
-    helpers = sorted(p for p in folder.iterdir() if p.suffix != ".Dockerfile")
-    inputs = {"recipe": fingerprint.of_paths(recipe, *helpers), "base": BASE_SUITE, **arguments}
+    recipe = [folder / f"{name}.Dockerfile", *(path for path in (folder / name,) if path.is_dir())]
+    inputs = {"recipe": fingerprint.of_paths(*recipe), "base": BASE_SUITE, **arguments}
     return Image(name, fingerprint.of_mapping(inputs), tuple(sorted(arguments.items())))
 
 

@@ -1,0 +1,78 @@
+"""The virtual machine: QEMU's command line, and where things are in its container.
+
+docker/emulated-board.Dockerfile puts them there.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from coralforge.config.base import Arch
+
+ARCH = Arch.AARCH64
+FILES = "/opt/coralforge/emulated-board"
+RUN = "/run/board"
+"""The folder that the host shares with it: console, and a socket for each USB port."""
+CONSOLE = "console.log"
+READY = b"board: ready"
+"""The words of the board's init on the console when SSH answers."""
+SSH_PORT = 2222
+USB_PORTS = (1, 2)
+_KVM = Path("/dev/kvm")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the virtual machine is made. ``kvm``: by the processor's own virtualization, and not by translation."""
+
+    public_key: str
+    """An ed25519 key in base64; who has the other half may log in as any user."""
+    kvm: bool
+    processors: int = 2
+    memory_mib: int = 1024
+
+
+def kvm_usable() -> bool:
+    """Whether this machine can run a board of :data:`ARCH` without translating its instructions."""
+    return platform.machine() == ARCH.value and os.access(_KVM, os.R_OK | os.W_OK)
+
+
+def socket_of(port: int) -> str:
+    """In the container, the socket behind a USB port: connecting to it plugs a device in, closing it pulls it out."""
+    return f"{RUN}/usb{port}.sock"
+
+
+def qemu_command(machine: Machine) -> tuple[str, ...]:
+    """QEMU's command line. The disk forgets all that was written to it when the machine ends."""
+    append = f"console=ttyAMA0 quiet loglevel=4 mitigations=off panic=-1 coralforge.key={machine.public_key}"
+    command = [
+        "qemu-system-aarch64",
+        "-M",
+        "virt",
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-nodefaults",
+        "-no-reboot",
+    ]
+    if machine.kvm:
+        command += ["-accel", "kvm", "-cpu", "host"]
+    else:
+        command += ["-accel", "tcg,thread=multi", "-cpu", "cortex-a72"]
+    command += ["-smp", f"{machine.processors}", "-m", f"{machine.memory_mib}"]
+    command += ["-kernel", f"{FILES}/vmlinuz", "-initrd", f"{FILES}/initrd.img", "-append", append]
+    command += ["-drive", f"if=none,id=disk,file={FILES}/disk.qcow2,format=qcow2,cache=unsafe,snapshot=on"]
+    command += ["-device", "virtio-blk-pci,drive=disk,romfile="]
+    # `restrict`: nothing of the board reaches the host or a network.
+    command += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp::{SSH_PORT}-:22"]
+    command += ["-device", "virtio-net-pci,netdev=net,romfile="]
+    command += ["-device", "virtio-rng-pci,romfile=", "-serial", f"file:{RUN}/{CONSOLE}"]
+    command += ["-device", "qemu-xhci,id=xhci"]
+    for port in USB_PORTS:
+        command += ["-chardev", f"socket,id=usb{port},path={socket_of(port)},server=on,wait=off"]
+        command += ["-device", f"usb-redir,chardev=usb{port},bus=xhci.0,port={port}"]
+    return tuple(command)

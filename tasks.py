@@ -85,6 +85,7 @@ def template(said: Said) -> None:
 @verb(
     bundle=Option("The bundle's .tar.gz (default: the one of --arch in dist/)."),
     report=Option("Where the JSON report goes (default: beside the bundle)."),
+    device=Option("A device to plug in: none, or emulated, a stand-in at the USB wire (default: none)."),
     arch=SHARED["arch"],
     release=SHARED["release"],
 )
@@ -92,7 +93,7 @@ def smoke(said: Said) -> None:
     """Run a bundle's smoke test on an emulated board."""
     from coralforge.commands import boundary, pipeline
 
-    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report)
+    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device)
 
 
 @verb(

@@ -66,6 +66,11 @@ class Project:
         return self.root / "simulator"
 
     @property
+    def device(self) -> Path:
+        """The emulated device's sources."""
+        return self.root / "device"
+
+    @property
     def simulator_tests(self) -> Path:
         """Part of the folder, but not of the library."""
         return self.simulator / "tests"

@@ -21,7 +21,7 @@ from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board, ensure
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.events import Recorder
-from coralforge.pipeline.simulator_tests import make_simulator_tests
+from coralforge.pipeline.side_builds import make_simulator_tests
 from coralforge.settings import Options, Project, Settings, resolve
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees

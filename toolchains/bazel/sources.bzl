@@ -10,6 +10,7 @@ attribute of its repository, so a repository is made again when, and only when, 
 REPOSITORIES = {
     "com_google_absl": ("abseil", "", []),
     "cpuinfo": ("cpuinfo", "", []),
+    "device": ("device", "", []),
     "eigen": ("eigen", "eigen", ["Eigen", "unsupported/Eigen"]),
     "farmhash": ("farmhash", "farmhash", ["src"]),
     "fft2d": ("fft2d", "fft2d", []),

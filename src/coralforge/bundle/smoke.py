@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from coralforge.bundle import emulated
 from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
 from coralforge.config.base import Arch, Variant
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
@@ -35,7 +36,8 @@ _MAX_REPORT = 1 << 20
 _TAIL = 20
 # board.json first: it says what the image is, whatever becomes of the rest.
 _SECONDS = 1800  # emulation is slow, but a program that hangs must not hold a CI job for hours
-_COMMAND = f"cp /opt/coralforge/board.json /report/board.json && exec timeout {_SECONDS} /bundle/smoke.sh"
+_SCRIPT = "/bundle/smoke.sh"
+_COMMAND = f"cp /opt/coralforge/board.json /report/board.json && exec timeout {_SECONDS} {_SCRIPT}"
 _TIMED_OUT = 124  # by timeout(1)
 
 
@@ -100,7 +102,7 @@ class Report:
 
     def summary(self) -> str:
         """One sentence for the user."""
-        what = " (SIMULATED)" if self.simulated else ""
+        what = " (SIMULATED)" if self.simulated else " (emulated device)" if "device" in self.data else ""
         where = "under emulation" if self.data["emulated"] else "with the board's libraries"
         return (
             f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where}; "
@@ -108,15 +110,18 @@ class Report:
         )
 
 
-def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Path, sink: Sink) -> Report:
+def run_smoke(
+    archive: Path, runner: Runner, image: str, work: Path, report: Path, sink: Sink, device: Path | None = None
+) -> Report:
     """Unpack a bundle below ``work``, run its smoke.sh in ``image``, and write the JSON report to ``report``.
 
-    Nothing stays in ``work``. The report is written for a failed test too.
+    ``device`` is the folder of an emulated device to plug in. Nothing stays in ``work``. The report is written for a
+    failed test too.
 
     Raises:
         CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
-            ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory`` (7); ``no-space`` (3); and as
-            ``Runner.run``.
+            ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory``, ``smoke-device`` (7);
+            ``no-space`` (3); and as ``Runner.run``.
     """
     report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
     digest = _check_digest(archive)
@@ -131,15 +136,26 @@ def run_smoke(archive: Path, runner: Runner, image: str, work: Path, report: Pat
         out.chmod(0o777)  # whatever uid the runner uses
         lines: deque[str] = deque(maxlen=_TAIL)
         sink.emit(Step("smoke"))
-        finished = _run(runner, _spec(manifest, image, bundle, out), lines, sink)
+        spec = _spec(manifest, image, bundle, out)
+        if device is not None:
+            spec = emulated.plug_in(spec, device, bundle, _SCRIPT)
+        finished = _run(runner, spec, lines, sink)
         sink.emit(Step("smoke", finished.seconds))
         board = _read(Board, out / "board.json", lines, finished)
         _check_board(board, manifest, image)
         result = _read(BoardReport, out / "smoke.json", lines, finished)
-    data = _data(archive, digest, manifest, board, result, finished) | {"image": image}
+        compiled = len(emulated.models(bundle))
+        stats = emulated.read_stats(out / emulated.STATS)
+    not_verified = [*manifest.not_verified, *result.not_run, *([emulated.CAVEAT] if device else [])]
+    data = _data(archive, digest, manifest, board, result, finished)
+    data |= {"image": image, "not_verified": list(not_verified)}
+    if device is not None:
+        data["device"] = {"kind": "emulated", "models": compiled, "stats": stats}
     _write(report, data)
     _judge(archive, manifest, result, finished, lines)
-    for problem in [*manifest.not_verified, *result.not_run]:
+    if device is not None and compiled and not result.simulated and not emulated.inferences(stats):
+        raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
+    for problem in not_verified:
         sink.emit(Note(problem, "warning"))
     return Report(
         bundle=archive.name,
@@ -288,7 +304,6 @@ def _data(
         board=board.model_dump(mode="json"),
         host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
         seconds=round(finished.seconds, 3),
-        not_verified=[*manifest.not_verified, *result.not_run],
     )
     return data
 

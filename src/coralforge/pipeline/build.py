@@ -115,7 +115,7 @@ def build_libraries(environment: BuildEnvironment, trees: dict[str, Tree], key: 
     """
     project = environment.settings.project
     simulator = readable_copy(project.simulator, staging / "simulator", without=(project.simulator_tests.name,))
-    out = run_bazel(environment, BazelJob("libraries", "build-sdk", trees, simulator), key, staging)
+    out = run_bazel(environment, BazelJob("libraries", "build-sdk", trees, {"simulator": simulator}), key, staging)
     _require(out, ["lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "toolchain.json"])
     return out
 
@@ -127,19 +127,31 @@ def build_simulator_tests(environment: BuildEnvironment, trees: dict[str, Tree],
     other way round. Raises as :func:`run_container`.
     """
     simulator = readable_copy(environment.settings.project.simulator, staging / "simulator")
-    out = run_bazel(environment, BazelJob("simulator-tests", "build-simulator-tests", trees, simulator), key, staging)
+    job = BazelJob("simulator-tests", "build-simulator-tests", trees, {"simulator": simulator})
+    out = run_bazel(environment, job, key, staging)
     _require(out, ["bin/public_test", "bin/inner_test", "lib/libedgetpu.so.1"])
+    return out
+
+
+def build_device(environment: BuildEnvironment, trees: dict[str, Tree], key: str, staging: Path) -> Path:
+    """Build the emulated device into a folder below ``staging``: bin/, lib/, shim/.
+
+    Its tests too, where ``trees`` has what only they need. Raises as :func:`run_container`.
+    """
+    device = readable_copy(environment.settings.project.device, staging / "device")
+    out = run_bazel(environment, BazelJob("device", "build-device", trees, {"device": device}), key, staging)
+    _require(out, ["bin/coral-device", "shim/libusb-1.0.so.0", "lib/libtensorflowlite.so"])
     return out
 
 
 @dataclass(frozen=True)
 class BazelJob:
-    """A build by Bazel: the script that names its targets, the sources, and a copy of the simulator's folder."""
+    """A build by Bazel: the script that names its targets, the sources, and copies of our own folders by name."""
 
     name: str
     script: str
     trees: dict[str, Tree]
-    simulator: Path
+    own: dict[str, Path]
 
 
 def run_bazel(environment: BuildEnvironment, job: BazelJob, key: str, staging: Path) -> Path:
@@ -156,7 +168,7 @@ def run_bazel(environment: BuildEnvironment, job: BazelJob, key: str, staging: P
         Mount(readable_copy(project.bazel, staging / "workspace"), "/workspace"),
         Mount(readable_copy(project.scripts, staging / "scripts"), "/scripts"),
         Mount(_request(environment.settings, job, staging), "/request"),
-        Mount(job.simulator, "/sources/simulator"),
+        *[Mount(path, f"/sources/{name}") for name, path in job.own.items()],
         *[Mount(tree.path, f"/sources/{tree.name}") for tree in job.trees.values()],
         Mount(cache, "/cache", writable=True),
         Mount(out, "/out", writable=True),
@@ -193,7 +205,8 @@ def build_programs(environment: BuildEnvironment, project: Path, prefix: Path, k
 
 def _request(settings: Settings, job: BazelJob, staging: Path) -> Path:
     sources = {name: {"digest": tree.digest, "prebuilt": tree.prebuilt} for name, tree in job.trees.items()}
-    sources["simulator"] = {"digest": fingerprint.of_paths(job.simulator), "prebuilt": False}
+    for name, path in job.own.items():
+        sources[name] = {"digest": fingerprint.of_paths(path), "prebuilt": False}
     request = {
         "arch": settings.arch.value,
         "release": settings.release.release,

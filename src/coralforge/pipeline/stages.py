@@ -7,6 +7,7 @@ return, so what is in the store has passed them.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -150,16 +151,24 @@ def publish(settings: Settings, artifact: Path) -> Path:
     return published
 
 
-def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink) -> str:
-    """Run the bundle's smoke test on the emulated board; returns one sentence for the user."""
+def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink, device: bool = False) -> str:
+    """Run the bundle's smoke test on the emulated board; returns one sentence for the user.
+
+    ``device`` plugs the emulated device in, which is built first.
+    """
     from coralforge.bundle.smoke import run_smoke
     from coralforge.containers import image as images
     from coralforge.containers.docker import DockerRunner
+    from coralforge.pipeline.side_builds import make_device
 
     runner = DockerRunner()
     board = images.board(settings.project.docker, settings.platform, settings.arch)
     if not images.exists(runner.client, board):
         sink.emit(Step("board image"))
         images.ensure(runner.client, board, settings.project.docker, settings.cache.work, sink)
-    result = run_smoke(archive, runner, board.tag, settings.cache.work, report, sink)
+    settings.cache.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
+        folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
+        Path(scratch).chmod(0o755)  # whatever uid the runner uses
+        result = run_smoke(archive, runner, board.tag, settings.cache.work, report, sink, folder)
     return f"{result.summary()}\nreport: {report}"

@@ -89,6 +89,17 @@ def bench(made: Path, tmp_path: Path) -> Bench:
     return Bench(tmp_path / "dist" / made.name, tmp_path / "work", tmp_path / "dist/report.json")
 
 
+def test_an_emulated_device_is_said(bench: Bench, tmp_path: Path) -> None:
+    result = run_smoke(
+        bench.archive, FakeBoard(), "coralforge-board:test", bench.work, bench.report, bench.sink, tmp_path
+    )
+    data = json.loads(bench.report.read_text())
+    assert data["device"] == {"kind": "emulated", "models": 0, "stats": None}
+    assert any("the device was emulated" in problem for problem in data["not_verified"])
+    assert any(isinstance(e, Note) and "the device was emulated" in e.text for e in bench.sink.events)
+    assert result.data == data
+
+
 def test_a_pass_is_reported_with_what_ran_where(bench: Bench) -> None:
     result = bench.run(FakeBoard())
     assert (result.variant, result.simulated, result.steps) == (

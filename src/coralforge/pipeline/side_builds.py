@@ -1,0 +1,81 @@
+"""Builds in the libraries' Bazel cache that are no stage of the plan, since nothing that ships depends on them.
+
+These are the C++ tests of the simulated libedgetpu, and the emulated device with its tests.
+
+They are kept nowhere: the cache makes the next build quick.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from coralforge import store
+from coralforge.config.base import Variant
+from coralforge.containers import image as images
+from coralforge.containers.docker import DockerRunner
+from coralforge.events import Sink
+from coralforge.pipeline.build import BuildEnvironment, build_device, build_simulator_tests
+from coralforge.settings import Settings, with_test_sources
+from coralforge.sources.fetch import fetch_all
+from coralforge.sources.records import Tree
+from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
+from coralforge.util.fingerprint import of_paths
+
+Build = Callable[[BuildEnvironment, dict[str, Tree], str, Path], Path]
+
+
+@dataclass(frozen=True)
+class SideBuild:
+    """Programs in ``folder``/bin, the shared libraries they need in ``folder``/lib, and the image that built them."""
+
+    folder: Path
+    image: str
+
+
+def make_simulator_tests(settings: Settings, destination: Path, sink: Sink) -> SideBuild:
+    """Build the simulator's tests for ``settings.arch`` into ``destination``, which must not exist.
+
+    Raises:
+        CoralforgeError: as ``fetch_all``, ``unpack``, ``images.ensure``, ``run_container`` and ``store.exclusive``.
+    """
+    image = images.tester(settings.project.docker, settings.platform)
+    key, build = of_paths(settings.project.simulator), build_simulator_tests
+    settings = with_test_sources(settings)
+    return _make(settings, image, destination, sink, name="simulator-tests", key=key, build=build)
+
+
+def make_device(settings: Settings, destination: Path, sink: Sink, *, tests: bool = False) -> SideBuild:
+    """Build the emulated device (``bin/coral-device``, ``shim/libusb-1.0.so.0``) for ``settings.arch``.
+
+    ``tests`` adds its own, and takes the image that can run them. ``destination`` must not exist.
+
+    Raises:
+        CoralforgeError: as :func:`make_simulator_tests`.
+    """
+    docker, platform = settings.project.docker, settings.platform
+    image = images.tester(docker, platform) if tests else images.builder(docker, platform)
+    settings = with_test_sources(settings) if tests else settings
+    key = of_paths(settings.project.device)
+    return _make(settings, image, destination, sink, name="device", key=key, build=build_device)
+
+
+def _make(
+    settings: Settings, image: images.Image, destination: Path, sink: Sink, *, name: str, key: str, build: Build
+) -> SideBuild:
+    settings = replace(settings, variants=(Variant.SIMULATED,))  # neither needs libedgetpu's source
+    with store.exclusive(settings.cache, sink):
+        fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
+        facts = survey_sources(settings)
+        for fact in facts:
+            if not fact.unpacked:
+                make_tree(settings, fact)
+        runner = DockerRunner()
+        with closing(runner.client), store.staging(settings.cache, f"{name}-{settings.arch.value}") as staging:
+            images.ensure(runner.client, image, settings.project.docker, settings.cache.tmp, sink)
+            environment = BuildEnvironment(settings, runner, image, sink)
+            shutil.copytree(build(environment, trees(settings, facts), key, staging), destination)
+    return SideBuild(destination, image.tag)

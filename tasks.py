@@ -85,24 +85,30 @@ def template(said: Said) -> None:
 @verb(
     bundle=Option("The bundle's .tar.gz (default: the one of --arch in dist/)."),
     report=Option("Where the JSON report goes (default: beside the bundle)."),
+    board=Option("emulated: on a whole emulated board (aarch64) with its own kernel (default: none, a container)."),
     device=Option("A device to plug in: none, or emulated, a stand-in at the USB wire (default: none)."),
     arch=SHARED["arch"],
     release=SHARED["release"],
 )
 def smoke(said: Said) -> None:
-    """Run a bundle's smoke test on an emulated board."""
+    """Run a bundle's smoke test in a container with a board's libraries, or on a whole emulated board."""
     from coralforge.commands import boundary, pipeline
 
-    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device)
+    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device, said.board)
 
 
 @verb(
     short_flags=False,  # many begin with s
     start=Option("Boot it, unless it runs.", default=False),
     stop=Option("Stop it; it forgets all that was written to it.", default=False),
-    ssh=Option("Log in.", default=False),
     status=Option("Say whether it runs, and how to reach it.", default=False),
+    ssh=Option("Log in.", default=False),
+    plug=Option("Plug an emulated device into it (docs/device.md).", default=False),
+    unplug=Option("Pull the emulated device out.", default=False),
     user=Option("Whom to log in as: coral (in plugdev, may use sudo), guest (in no group) or root.", default="coral"),
+    model=Option("A compiled model that the device is to know; repeatable.", repeatable=True),
+    plain=Option("What it was compiled from; repeatable, one for each --model.", repeatable=True),
+    port=Option("USB port: 1 or 2.", default="1"),
     name=Option("Name of the board: there may be several.", default="board"),
 )
 def board(said: Said) -> None:

@@ -40,6 +40,6 @@ RUN configured="$(apt-get update --print-uris | sed -n "/security/d; s|^'\(.*\)/
  && for deb in "$apt"/archives/*.deb; do \
       dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink; \
       dpkg-deb -W --showformat '${Package}=${Version}\n' "$deb"; \
-    done | sort > /opt/coralforge/emulated-board/packages \
- && rm -rf "$apt" \
- && /opt/coralforge/recipe/make-image "$root" /opt/coralforge/emulated-board
+    done | sort > /tmp/packages \
+ && /opt/coralforge/recipe/make-image "$root" /tmp/packages "$PLATFORM_SUITE" /opt/coralforge/emulated-board \
+ && rm -rf /tmp/*

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.bundle.smoke import BOARD_RUN
+from coralforge.bundle.bench import BOARD_RUN
 from coralforge.config.base import Arch, Variant
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board, ensure

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from coralforge.board import board as boards
+from coralforge.board import device as devices
 from coralforge.board.board import Board, Place
+from coralforge.board.machine import USB_PORTS
 from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.commands.options import Said
 from coralforge.commands.pipeline import load_settings
@@ -17,25 +21,30 @@ from coralforge.containers import image as images
 from coralforge.containers.docker import connect
 from coralforge.errors import user_error
 from coralforge.events import Sink
+from coralforge.pipeline.side_builds import make_device
 from coralforge.settings import Options, Settings
+from coralforge.util.paths import typed
 
-_ACTIONS = ("start", "stop", "ssh", "status")
+_ACTIONS = ("start", "stop", "status", "ssh", "plug", "unplug")
 
 
 @dataclass(frozen=True)
 class Request:
-    """One action, the board's name, and the user to log in as."""
+    """One action, the board's name, and what some of the actions are told."""
 
     action: str
     name: str
     user: str
+    port: int
+    models: tuple[tuple[Path, Path], ...]
+    """Compiled and plain files."""
 
     @classmethod
     def of(cls, said: Said) -> Request:
         """The request that a user's options make.
 
         Raises:
-            CoralforgeError: ``board-action`` or ``board-user``, exit code 2.
+            CoralforgeError: ``board-action``, ``board-user``, ``board-port`` or ``board-models``, exit code 2.
         """
         chosen = [action for action in _ACTIONS if getattr(said, action)]
         if len(chosen) != 1:
@@ -50,7 +59,26 @@ class Request:
                 reason="board-user",
                 remedy=f"{USER} is in plugdev and may use sudo, {GUEST} is in no group; and there is {ROOT}",
             )
-        return cls(chosen[0], said.name, said.user)
+        if said.port not in [str(port) for port in USB_PORTS]:
+            raise user_error(
+                f"the emulated board has no USB port {said.port!r}",
+                reason="board-port",
+                remedy=f"give --port {USB_PORTS[0]} or --port {USB_PORTS[1]}",
+            )
+        return cls(chosen[0], said.name, said.user, int(said.port), _models(said))
+
+
+def _models(said: Said) -> tuple[tuple[Path, Path], ...]:
+    """The pairs of --model and --plain."""
+    files = [*said.model, *said.plain]
+    missing = [name for name in files if not typed(name).is_file()]
+    if len(said.model) != len(said.plain) or missing:
+        raise user_error(
+            f"there is no model {missing[0]}" if missing else "--model and --plain do not make pairs",
+            reason="board-models",
+            remedy="give a --plain for each --model: what the compiled one was compiled from, in the same order",
+        )
+    return tuple((typed(model), typed(plain)) for model, plain in zip(said.model, said.plain, strict=True))
 
 
 def run(options: Options, said: Said) -> None:
@@ -67,24 +95,41 @@ def run(options: Options, said: Said) -> None:
     elif request.action == "status":
         found = boards.find(client, place)
         print(_describe(found) if found else f"no emulated board {place.name!r} runs")
-    else:
+    elif request.action == "ssh":
         command = boards.require(client, place).ssh.command(request.user)
         client.close()
         os.execv(command[0], command)  # noqa: S606 - no shell is the point
+    else:
+        _plug_or_unplug(settings, client, boards.require(client, place), request)
 
 
 def _start(settings: Settings, client: Any, place: Place) -> None:
     found = boards.find(client, place)
     if found is None:
         with make_sink() as sink:
-            found = boards.start(client, place, ensure_image(settings, client, sink), sink)
+            found = boards.start(client, place, _ensure_image(settings, client, sink), sink)
     print(_describe(found))
 
 
-def ensure_image(settings: Settings, client: Any, sink: Sink) -> str:
+def _ensure_image(settings: Settings, client: Any, sink: Sink) -> str:
     """The tag of the emulated board's image, which is built if it is not there."""
     wanted = images.emulated_board(settings.project.docker, settings.platform)
+    settings.cache.work.mkdir(parents=True, exist_ok=True)
     return images.ensure(client, wanted, settings.project.docker, settings.cache.work, sink)
+
+
+def _plug_or_unplug(settings: Settings, client: Any, board: Board, request: Request) -> None:
+    where = f"USB port {request.port} of the emulated board {board.place.name!r}"
+    if request.action == "unplug":
+        devices.unplug(client, board, request.port)
+        print(f"the emulated device is no longer in {where}; what went over USB:")
+        print(board.place.run / devices.stats_name(request.port))
+        return
+    settings.cache.work.mkdir(parents=True, exist_ok=True)
+    with make_sink() as sink, tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
+        folder = make_device(settings, Path(scratch, "device"), sink).folder
+        devices.plug(client, board, devices.DeviceFiles(folder, request.models), request.port)
+    print(f"an emulated device is in {where}; it knows {len(request.models)} models")
 
 
 def _describe(board: Board) -> str:

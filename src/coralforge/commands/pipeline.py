@@ -83,8 +83,8 @@ def template(options: Options, dest: str, name: str, force: bool) -> None:
     print(f"{len(files)} files in {destination}; its README.md says how to build it")
 
 
-def smoke(options: Options, bundle: str | None, report: str | None, device: str | None) -> None:
-    """Run the bundle's smoke test on an emulated board."""
+def smoke(options: Options, bundle: str | None, report: str | None, device: str | None, board: str | None) -> None:
+    """Run the bundle's smoke test in a container, or on a whole emulated board."""
     from coralforge.pipeline.stages import smoke_bundle
 
     if device not in (None, "none", "emulated"):
@@ -92,6 +92,12 @@ def smoke(options: Options, bundle: str | None, report: str | None, device: str 
             f"there is no device {device!r}",
             reason="device-unknown",
             remedy="give --device emulated, or leave it out",
+        )
+    if board not in (None, "none", "emulated"):
+        raise user_error(
+            f"there is no board {board!r}",
+            reason="board-unknown",
+            remedy="give --board emulated, or leave it out",
         )
     settings = load_settings(options)
     archive = typed(bundle).absolute() if bundle else settings.output / f"{settings.bundle_name}.tar.gz"
@@ -101,7 +107,7 @@ def smoke(options: Options, bundle: str | None, report: str | None, device: str 
         )
     place = typed(report).absolute() if report else Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
     with make_sink() as sink:
-        print(smoke_bundle(settings, archive, place, sink, device=device == "emulated"))
+        print(smoke_bundle(settings, archive, place, sink, device=device == "emulated", board=board == "emulated"))
 
 
 def clean(options: Options, everything: bool) -> None:

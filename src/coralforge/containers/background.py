@@ -71,6 +71,19 @@ def labelled(client: Any, label: str) -> list[Background]:
     return [_background(container) for container in containers]
 
 
+def stop(client: Any, name: str, seconds: int) -> bool:
+    """Ask a container to end, and end it after ``seconds``; says whether it ran. It stays, to be looked at."""
+    from docker.errors import NotFound
+
+    try:
+        container = client.containers.get(name)
+        ran = container.status == "running"
+        container.stop(timeout=seconds)
+    except NotFound:
+        return False
+    return bool(ran)
+
+
 def remove(client: Any, name: str) -> bool:
     """End and remove the container of that name; says whether there was one."""
     from docker.errors import APIError, NotFound

@@ -151,24 +151,34 @@ def publish(settings: Settings, artifact: Path) -> Path:
     return published
 
 
-def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink, device: bool = False) -> str:
-    """Run the bundle's smoke test on the emulated board; returns one sentence for the user.
+def smoke_bundle(
+    settings: Settings, archive: Path, report: Path, sink: Sink, *, device: bool = False, board: bool = False
+) -> str:
+    """Run the bundle's smoke test; returns one sentence for the user.
 
-    ``device`` plugs the emulated device in, which is built first.
+    It runs in a container with the board's libraries, or on a whole emulated ``board``. ``device`` plugs the emulated
+    device in, which is built first.
     """
+    from coralforge.bundle.bench import Bench, BoardBench, ContainerBench, require_arch
     from coralforge.bundle.smoke import run_smoke
     from coralforge.containers import image as images
     from coralforge.containers.docker import DockerRunner
     from coralforge.pipeline.side_builds import make_device
 
+    if board:
+        require_arch(settings.arch)
     runner = DockerRunner()
-    board = images.board(settings.project.docker, settings.platform, settings.arch)
-    if not images.exists(runner.client, board):
+    docker, platform = settings.project.docker, settings.platform
+    image = images.emulated_board(docker, platform) if board else images.board(docker, platform, settings.arch)
+    if not images.exists(runner.client, image):
         sink.emit(Step("board image"))
-        images.ensure(runner.client, board, settings.project.docker, settings.cache.work, sink)
+        images.ensure(runner.client, image, docker, settings.cache.work, sink)
     settings.cache.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
         folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
         Path(scratch).chmod(0o755)  # whatever uid the runner uses
-        result = run_smoke(archive, runner, board.tag, settings.cache.work, report, sink, folder)
+        bench: Bench = ContainerBench(runner, image.tag, folder)
+        if board:
+            bench = BoardBench(runner.client, image.tag, sink, folder)
+        result = run_smoke(archive, bench, settings.cache.work, report, sink)
     return f"{result.summary()}\nreport: {report}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.bundle import emulated
-from coralforge.bundle.smoke import BOARD_RUN
+from coralforge.bundle.bench import BOARD_RUN
 from coralforge.config.base import Arch
 from coralforge.containers.spec import ContainerSpec
 

@@ -32,6 +32,7 @@ BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
     "board": {"board"},
+    "bundle/bench.py": {"smoke"},
     "bundle/model_files.py": {"bundle"},
     "bundle/smoke.py": {"smoke"},
     "commands/board.py": {"board"},

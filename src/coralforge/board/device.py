@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,17 +55,10 @@ def plug(client: Any, board: Board, files: DeviceFiles, port: int = 1) -> None:
         labels[PID_LABEL] = mine.labels[PID_LABEL]
     background.start(client, spec, container, labels)
     try:
-        _wait(board, port, present=True)
-    except CoralforgeError as error:
-        found = background.find(client, container)
-        said = "\n".join(found.said) if found else ""
+        _wait_for(client, board, container, port)
+    except BaseException:
         background.remove(client, container)
-        raise build_error(
-            f"the emulated device in USB port {port} did not come up",
-            reason="board-device",
-            details=f"{said}\n{error.brief}".strip(),
-            remedy="see docs/emulated-board.md, section 'Devices'",
-        ) from error
+        raise
 
 
 def unplug(client: Any, board: Board, port: int = 1) -> str:
@@ -81,7 +75,8 @@ def unplug(client: Any, board: Board, port: int = 1) -> str:
             remedy="plug one in: `invoke board --plug`",
         )
     background.remove(client, container)
-    _wait(board, port, present=False)
+    # The kernel cleans up behind it in its own time.
+    board.ssh.check(f"while {_listed(port)}; do sleep 0.1; done; udevadm settle", user=ROOT, seconds=_SECONDS)
     try:
         return (board.place.run / stats_name(port)).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -113,6 +108,7 @@ def _spec(board: Board, files: DeviceFiles, port: int) -> ContainerSpec:
         name="emulated-device",
         image=board.image,
         command=tuple(command),
+        env=(("LD_LIBRARY_PATH", "/device/lib"),),
         mounts=(
             Mount(own / "device", "/device"),
             Mount(own / "models", "/models"),
@@ -126,8 +122,29 @@ def stats_name(port: int) -> str:
     return f"device{port}.json"
 
 
-def _wait(board: Board, port: int, *, present: bool) -> None:
-    """Until the board's kernel lists a device in a port (bus 1 is USB 2, bus 2 is USB 3) or no longer does."""
-    listed = f"ls -d /sys/bus/usb/devices/[12]-{port} >/dev/null 2>&1"
-    word = "until" if present else "while"
-    board.ssh.check(f"{word} {listed}; do sleep 0.1; done; udevadm settle", user=ROOT, seconds=_SECONDS)
+def _listed(port: int) -> str:
+    """A shell's condition: the board's kernel lists a device in a port (bus 1 is USB 2, bus 2 is USB 3)."""
+    return f"ls -d /sys/bus/usb/devices/[12]-{port} >/dev/null 2>&1"
+
+
+def _wait_for(client: Any, board: Board, container: str, port: int) -> None:
+    """Until the board's kernel lists the device, and udev has done with it."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        found = background.find(client, container)
+        listed = board.ssh.run(f"{_listed(port)} && udevadm settle", user=ROOT, seconds=_SECONDS).status == 0
+        if found is not None and found.running and listed:
+            return
+        if found is None or not found.running:
+            raise _absent(port, "\n".join(found.said if found else ()))
+        if time.monotonic() > deadline:
+            raise _absent(port, f"the board's kernel did not list it within {_SECONDS:.0f} s")
+
+
+def _absent(port: int, why: str) -> CoralforgeError:
+    return build_error(
+        f"the emulated device in USB port {port} did not come up",
+        reason="board-device",
+        details=why,
+        remedy="see docs/emulated-board.md, section 'Devices'",
+    )

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from coralforge import __version__
-from coralforge.config.base import Variant
+from coralforge.config.base import Arch, Variant
 from coralforge.errors import CoralforgeError, ExitCode, user_error
 from coralforge.settings import Settings
 
 SUFFIX = ".j2"
+_CHECK = PurePosixPath("check-board.sh")
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,18 @@ def variables(settings: Settings, project: str = "coral-app") -> dict[str, objec
         "default_variant": settings.variants[0].value,
         "simulated": settings.variants[0] is Variant.SIMULATED,
         "glibc": settings.platform.glibc,
+        "glibcxx": settings.platform.glibcxx,
+        "kernels": settings.arch.kernels,
+        "loader": settings.arch.loader,
+        "triples": {arch.value: arch.triple for arch in Arch},
         "bundle_name": settings.bundle_name,
     }
 
 
 def render_consumer(settings: Settings, project: str = "coral-app") -> dict[PurePosixPath, File]:
-    """The consumer project, toolchain files included, by relative path."""
+    """The consumer project, by relative path; with the toolchain files, and the bundle's check of a board."""
     files = _render_folder(settings.project.templates / "consumer", variables(settings, project))
+    files[_CHECK] = render_bundle(settings)[_CHECK]
     for path in sorted(settings.project.cmake.glob("*.cmake")):
         files[PurePosixPath("toolchains") / path.name] = File(path.read_bytes())
     return files

@@ -9,20 +9,20 @@
 #include "session.h"
 #include "tensorflow/lite/version.h"
 #include "tensors.h"
+#include "watchdog.h"
 
 namespace {
 
 constexpr char kUsage[] =
-    "usage: benchmark MODEL [--warmup N] [--runs N] [--threads N] [--device INDEX] [--json[=FILE]]\n"
+    "usage: benchmark MODEL [--warmup N] [--runs N] [--threads N] [--device INDEX] [--timeout S] "
+    "[--json[=FILE]]\n"
     "Runs MODEL on generated input and prints the time per inference.\n"
     "  --warmup N      runs that are not measured (default 3)\n"
     "  --runs N        runs that are measured (default 30)\n"
     "  --threads N     threads for what runs on the CPU (default 1)\n"
     "  --device INDEX  the Edge TPU with this index in lstpu's list (default 0)\n"
     "  --json          print JSON instead of text (the same as --json=-)\n"
-    "  --json=FILE     write JSON to FILE, beside the text\n"
-    "Exit codes: 0 ok, 2 wrong arguments, 3 unreadable file, 4 no Edge TPU where one is needed, 5 cannot "
-    "run.\n";
+    "  --json=FILE     write JSON to FILE, beside the text\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
 
 struct Options {
   std::string model;
@@ -30,6 +30,7 @@ struct Options {
   int runs;
   int threads;
   int device;
+  int timeout;       // seconds
   std::string json;  // "" none, "-" stdout, else a file
 };
 
@@ -126,13 +127,14 @@ Options Parse(coral::Arguments& arguments) {
   options.runs = coral::ParseInt("--runs", arguments.TakeOption("--runs", "30"), 1, 1000000);
   options.threads = coral::ParseInt("--threads", arguments.TakeOption("--threads", "1"), 1, 64);
   options.device = coral::ParseInt("--device", arguments.TakeOption("--device", "0"), 0, 99);
+  options.timeout = coral::TakeTimeout(arguments);
   options.model = arguments.TakePositional(1, 1)[0];
   return options;
 }
 
 int Run(coral::Arguments& arguments) {
   const Options options = Parse(arguments);
-  coral::Session session(options.model, options.device, options.threads);
+  coral::Session session(options.model, options.device, options.threads, options.timeout);
   const Times times = Measure(session, options);
   if (options.json != "-") PrintText(options, session.placement(), times);
   if (options.json == "-") {

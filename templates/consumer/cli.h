@@ -20,9 +20,19 @@ enum ExitCode {
   kInternal = 1,   // something unforeseen
   kUsage = 2,      // wrong arguments
   kBadInput = 3,   // a model, labels or image file that cannot be read or makes no sense
-  kNoEdgeTpu = 4,  // an Edge TPU is needed, and there is none or it cannot be opened
+  kNoEdgeTpu = 4,  // an Edge TPU is needed, and there is none
   kCannotRun = 5,  // the model was read but could not be prepared or run
+  kForbidden = 6,  // there is an Edge TPU, but this user, or this container, may not open it
+  kBusy = 7,       // there is an Edge TPU, but another program uses it
+  kLost = 8,       // the Edge TPU does not answer, failed, or was unplugged
+  kTimeout = 9,    // something did not end in the time that --timeout gives it
 };
+
+// For the usage of all programs.
+#define CORAL_EXIT_CODES                                                                                   \
+  "Exit codes: 0 ok, 1 internal error, 2 wrong arguments, 3 unreadable file, 4 no Edge TPU where one is\n" \
+  "needed, 5 cannot run, 6 the Edge TPU may not be opened, 7 another program uses it, 8 it does not\n"     \
+  "answer or was lost, 9 out of time.\n"
 
 // An expected failure: one sentence for the user and the exit code.
 struct Failure : std::runtime_error {

@@ -1,55 +1,134 @@
 // Lists the Edge TPUs of this machine.
 #include <cstdio>
-#include <memory>
+#include <string>
+#include <vector>
 
 #include "cli.h"
+#include "device.h"
+#include "device_access.h"
 #include "edgetpu_c.h"
 #include "versions.h"
+#include "watchdog.h"
 
 namespace {
 
 constexpr char kUsage[] =
-    "usage: lstpu [--require] [--json]\n"
-    "Lists index, type and path of each Edge TPU, and their number.\n"
-    "  --require  exit code 4 when there is none\n"
-    "  --json     print JSON\n";
+    "usage: lstpu [--require | --check] [--json] [--timeout S]\n"
+    "Lists index, type and path of each Edge TPU, its state, and their number. Nothing is sent to them.\n"
+    "  --require       exit code 4 when there is none\n"
+    "  --check         the same, and 6, 7 or 8 when one of them cannot be used now; says why\n"
+    "  --json          print JSON\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
 
-using Devices = std::unique_ptr<edgetpu_device, decltype(&edgetpu_free_devices)>;
+struct Entry {
+  coral::Device device;
+  coral::Obstacle obstacle;
+};
 
-void PrintText(const edgetpu_device* devices, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    std::printf("%zu  %s  %s\n", i, devices[i].type == EDGETPU_APEX_PCI ? "PCI" : "USB",
-                coral::Printable(devices[i].path).c_str());
+// "usable" when nothing is known to be in the way, "unknown" when the system does not know the device.
+const char* State(const Entry& entry) {
+  if (!entry.device.Known()) return "unknown";
+  switch (entry.obstacle.code) {
+    case coral::kOk:
+      return "usable";
+    case coral::kForbidden:
+      return "forbidden";
+    case coral::kBusy:
+      return "busy";
+    default:
+      return "lost";
   }
-  std::printf("%zu Edge TPU%s%s\n", count, count == 1 ? "" : "s",
+}
+
+std::string Speed(const coral::Device& device) {
+  if (device.megabits <= 0) return "";
+  const char* const name = device.megabits >= 5000  ? "USB 3"
+                           : device.megabits >= 480 ? "USB 2, slower than USB 3"
+                                                    : "USB 1";
+  char text[64];
+  std::snprintf(text, sizeof(text), "%s (%g Mbit/s), ", name, device.megabits);
+  return text;
+}
+
+// What is known of a device beyond its path; empty when nothing is.
+std::string Describe(const Entry& entry) {
+  if (!entry.device.Known()) return "";
+  return "  " + Speed(entry.device) + (entry.device.firmware ? "" : "waiting for its firmware, ") +
+         (entry.obstacle.code == coral::kOk ? "may be opened" : entry.obstacle.text);
+}
+
+void PrintText(const std::vector<Entry>& entries) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const coral::Device& device = entries[i].device;
+    std::printf("%zu  %s  %s%s\n", i, device.usb ? "USB" : "PCI", coral::Printable(device.path).c_str(),
+                Describe(entries[i]).c_str());
+  }
+  std::printf("%zu Edge TPU%s%s\n", entries.size(), entries.size() == 1 ? "" : "s",
               coral::IsSimulated() ? " (SIMULATED: this libedgetpu uses no hardware)" : "");
 }
 
-void PrintJson(const edgetpu_device* devices, size_t count) {
-  std::printf("{\n  \"devices\": [");
-  for (size_t i = 0; i < count; ++i) {
-    std::printf("%s\n    {\"index\": %zu, \"type\": \"%s\", \"path\": %s}", i == 0 ? "" : ",", i,
-                devices[i].type == EDGETPU_APEX_PCI ? "pci" : "usb",
-                coral::JsonString(devices[i].path).c_str());
+// One device a line: shell scripts read this.
+std::string Json(size_t index, const Entry& entry) {
+  const coral::Device& device = entry.device;
+  std::string text = "{\"index\": " + std::to_string(index) + ", \"type\": \"" +
+                     (device.usb ? "usb" : "pci") + "\", \"path\": " + coral::JsonString(device.path) +
+                     ", \"state\": \"" + State(entry) + "\"";
+  if (device.Known()) {
+    text += ", \"node\": " + coral::JsonString(device.node) +
+            ", \"firmware\": " + (device.firmware ? "true" : "false");
   }
-  std::printf("%s],\n  \"count\": %zu,\n  \"simulated\": %s,\n  \"variant\": \"%s\",\n  \"edgetpu\": %s\n}\n",
-              count == 0 ? "" : "\n  ", count, coral::IsSimulated() ? "true" : "false",
-              coral::Variant().c_str(), coral::JsonString(edgetpu_version()).c_str());
+  if (device.megabits > 0) text += ", \"mbits\": " + std::to_string(static_cast<int>(device.megabits));
+  if (!entry.obstacle.text.empty()) text += ", \"detail\": " + coral::JsonString(entry.obstacle.text);
+  return text + "}";
+}
+
+void PrintJson(const std::vector<Entry>& entries, const std::vector<std::string>& unlisted) {
+  std::string devices, others;
+  for (size_t i = 0; i < entries.size(); ++i)
+    devices += (i == 0 ? "\n    " : ",\n    ") + Json(i, entries[i]);
+  for (const auto& text : unlisted)
+    others += (others.empty() ? "\n    " : ",\n    ") + coral::JsonString(text);
+  std::printf(
+      "{\n  \"devices\": [%s],\n  \"count\": %zu,\n  \"unlisted\": [%s],\n  \"unlisted_count\": %zu,\n"
+      "  \"simulated\": %s,\n  \"variant\": \"%s\",\n  \"edgetpu\": %s\n}\n",
+      (devices + (devices.empty() ? "" : "\n  ")).c_str(), entries.size(),
+      (others + (others.empty() ? "" : "\n  ")).c_str(), unlisted.size(),
+      coral::IsSimulated() ? "true" : "false", coral::Variant().c_str(),
+      coral::JsonString(edgetpu_version()).c_str());
+}
+
+// What stands in the way of using the devices, for --check: the first reason is the exit code.
+int Check(const std::vector<Entry>& entries) {
+  int code = coral::kOk;
+  for (const auto& entry : entries) {
+    if (entry.obstacle.code == coral::kOk) continue;
+    std::fprintf(stderr, "lstpu: error: %s\n", entry.obstacle.text.c_str());
+    if (code == coral::kOk) code = entry.obstacle.code;
+  }
+  return code;
 }
 
 int Run(coral::Arguments& arguments) {
-  const bool require = arguments.TakeFlag("--require");
+  const bool check = arguments.TakeFlag("--check");
+  const bool require = arguments.TakeFlag("--require") || check;
   const bool json = arguments.TakeFlag("--json");
+  coral::Watchdog watchdog(coral::TakeTimeout(arguments));
   arguments.TakePositional(0, 0);
 
-  size_t count = 0;
-  const Devices devices(edgetpu_list_devices(&count), edgetpu_free_devices);
+  watchdog.Start("looking for Edge TPUs", "see what the system says (dmesg)");
+  std::vector<coral::Device> devices = coral::ListDevices();
+  std::vector<Entry> entries;
+  for (const auto& device : devices) entries.push_back({device, coral::FindObstacle(device)});
+  const auto unlisted = coral::IsSimulated() ? std::vector<std::string>() : coral::Unlisted(devices);
+  watchdog.Stop();
+
   if (json) {
-    PrintJson(devices.get(), count);
+    PrintJson(entries, unlisted);
   } else {
-    PrintText(devices.get(), count);
+    PrintText(entries);
   }
-  return require && count == 0 ? coral::kNoEdgeTpu : coral::kOk;
+  for (const auto& text : unlisted) std::fprintf(stderr, "lstpu: warning: %s\n", text.c_str());
+  if (require && entries.empty()) return coral::kNoEdgeTpu;
+  return check ? Check(entries) : coral::kOk;
 }
 
 }  // namespace

@@ -9,18 +9,18 @@
 #include "image.h"
 #include "session.h"
 #include "tensors.h"
+#include "watchdog.h"
 
 namespace {
 
 constexpr char kUsage[] =
-    "usage: model MODEL LABELS [IMAGE] THRESHOLD [--top N] [--device INDEX] [--threads N]\n"
+    "usage: model MODEL LABELS [IMAGE] THRESHOLD [--top N] [--device INDEX] [--threads N] "
+    "[--timeout S]\n"
     "Classifies IMAGE (BMP or PPM) and prints every class whose score is at least THRESHOLD (0 to 1).\n"
     "Without IMAGE the input is generated.\n"
     "  --top N         print at most N classes (default 5)\n"
     "  --device INDEX  the Edge TPU with this index in lstpu's list (default 0)\n"
-    "  --threads N     threads for what runs on the CPU (default 1)\n"
-    "Exit codes: 0 ok, 2 wrong arguments, 3 unreadable file, 4 no Edge TPU where one is needed, 5 cannot "
-    "run.\n";
+    "  --threads N     threads for what runs on the CPU (default 1)\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
 
 std::string LabelOf(const std::vector<std::string>& labels, size_t index) {
   return index < labels.size() ? coral::Printable(labels[index]) : "(no label)";
@@ -48,12 +48,13 @@ int Run(coral::Arguments& arguments) {
   const int top = coral::ParseInt("--top", arguments.TakeOption("--top", "5"), 1, 1000);
   const int device = coral::ParseInt("--device", arguments.TakeOption("--device", "0"), 0, 99);
   const int threads = coral::ParseInt("--threads", arguments.TakeOption("--threads", "1"), 1, 64);
+  const int timeout = coral::TakeTimeout(arguments);
   const auto words = arguments.TakePositional(3, 4);
   const double threshold = coral::ParseScore("THRESHOLD", words.back());
   const auto labels = coral::ReadLabels(words[1]);
   const coral::Image image = words.size() == 4 ? coral::ReadImage(words[2]) : coral::GeneratedImage();
 
-  coral::Session session(words[0], device, threads);
+  coral::Session session(words[0], device, threads, timeout);
   tflite::Interpreter& interpreter = session.interpreter();
   if (interpreter.inputs().size() != 1 || interpreter.outputs().size() != 1) {
     throw coral::Failure(coral::kCannotRun, coral::Printable(words[0]) + " is not a classifier: it has " +

@@ -3,15 +3,20 @@
 #ifndef CORAL_SESSION_H_
 #define CORAL_SESSION_H_
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli.h"
 #include "crash_guard.h"
+#include "device.h"
+#include "device_access.h"
+#include "device_owner.h"
 #include "edgetpu_c.h"
 #include "files.h"
 #include "model_check.h"
@@ -20,6 +25,7 @@
 #include "tensorflow/lite/kernels/register.h"
 #include "tensorflow/lite/model_builder.h"
 #include "versions.h"
+#include "watchdog.h"
 
 namespace coral {
 
@@ -62,8 +68,11 @@ class ErrorLog : public tflite::ErrorReporter {
 
 class Session {
  public:
-  // Loads and prepares the model file. `device` is an index into the list that lstpu shows. Throws Failure.
-  Session(const std::string& path, int device, int threads) : path_(Printable(path)), guard_(path_) {
+  // Loads and prepares the model file. `device` is an index into the list that lstpu shows. No step, from
+  // loading to closing, may take longer than `timeout` seconds (0: no limit). Throws Failure.
+  Session(const std::string& path, int device, int threads, int timeout)
+      : path_(Printable(path)), watchdog_(timeout), guard_(path_) {
+    watchdog_.Start("loading " + path_, kMoreTime);
     Load(path);
     // No default delegates: what runs on the Edge TPU and what on the CPU must not depend on how TFLite was
     // built.
@@ -74,10 +83,22 @@ class Session {
     if (NeedsEdgeTpu(*model_->GetModel())) Attach(device);
     if (interpreter_->AllocateTensors() != kTfLiteOk) Fail("cannot be prepared");
     CountOperations();
+    watchdog_.Describe(
+        "running " + path_ + (placement_.edge_tpu ? " on the Edge TPU " + device_.name : " on the CPU"),
+        placement_.edge_tpu ? device_.Remedy() : kMoreTime);
   }
+  ~Session() {
+    // What follows is the destructors of the members, and libedgetpu waits for the device in its own.
+    if (placement_.edge_tpu) watchdog_.Start("closing the Edge TPU " + device_.name, device_.Remedy());
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   void Run() {
-    if (interpreter_->Invoke() != kTfLiteOk) Fail("failed while it ran");
+    watchdog_.Start();
+    const bool done = interpreter_->Invoke() == kTfLiteOk;
+    watchdog_.Stop();
+    if (!done) FailRunning();
   }
 
   tflite::Interpreter& interpreter() { return *interpreter_; }
@@ -99,33 +120,75 @@ class Session {
   }
 
   // Hands the compiled operations to an Edge TPU.
-  void Attach(int device) {
+  void Attach(int index) {
     CheckCommits();
-    size_t count = 0;
-    const std::unique_ptr<edgetpu_device, decltype(&edgetpu_free_devices)> devices(
-        edgetpu_list_devices(&count), edgetpu_free_devices);
-    if (static_cast<size_t>(device) >= count) {
-      throw Failure(kNoEdgeTpu,
-                    path_ + " is compiled for the Edge TPU, but " +
-                        (count == 0 ? "there is none here" : "there is no device " + std::to_string(device)) +
-                        "; it cannot run on the CPU instead (lstpu shows the devices)");
-    }
-    const edgetpu_device& chosen = devices.get()[device];
-    placement_.type = chosen.type == EDGETPU_APEX_PCI ? "pci" : "usb";
-    placement_.path = Printable(chosen.path);
-    delegate_.reset(edgetpu_create_delegate(chosen.type, chosen.path, nullptr, 0));
-    if (delegate_ == nullptr) {
-      throw Failure(kNoEdgeTpu,
-                    "the Edge TPU " + placement_.path +
-                        " cannot be opened: another program may use it, or you may lack the right to "
-                        "(see the udev rules in the bundle)");
-    }
+    device_ = Choose(index);
+    placement_.type = device_.usb ? "usb" : "pci";
+    placement_.path = Printable(device_.path);
+    const Obstacle obstacle = FindObstacle(device_);
+    if (obstacle.code != kOk) throw Failure(obstacle.code, obstacle.text);
+    if (device_.Known()) claim_ = DeviceClaim::Take(device_);
+    Open();
     // Creating a delegate changes nothing by itself: this is the line that puts the model on the Edge TPU.
     if (interpreter_->ModifyGraphWithDelegate(delegate_.get()) != kTfLiteOk) {
       Fail("was refused by the Edge TPU delegate");
     }
     placement_.edge_tpu = true;
     placement_.simulated = IsSimulated();
+    watchdog_.Start("loading " + path_ + " onto the Edge TPU " + device_.name, device_.Remedy());
+  }
+
+  Device Choose(int index) const {
+    const std::vector<Device> devices = ListDevices();
+    const size_t count = devices.size();
+    if (static_cast<size_t>(index) < count) return devices[static_cast<size_t>(index)];
+    const std::vector<std::string> unlisted = IsSimulated() ? std::vector<std::string>() : Unlisted(devices);
+    throw Failure(kNoEdgeTpu, path_ + " is compiled for the Edge TPU, but " +
+                                  (count != 0          ? "there is no device " + std::to_string(index)
+                                   : !unlisted.empty() ? unlisted[0]
+                                                       : "there is none here") +
+                                  "; it cannot run on the CPU instead (lstpu shows the devices)");
+  }
+
+  void Open() {
+    watchdog_.Start("opening the Edge TPU " + device_.name, device_.Remedy());
+    // While it is opened, a USB device restarts with another node: that this one goes away means nothing yet.
+    if (!IsSimulated()) guard_.UseDevice(device_.name, "", device_.Remedy());
+    const auto type = device_.usb ? EDGETPU_APEX_USB : EDGETPU_APEX_PCI;
+    delegate_.reset(edgetpu_create_delegate(type, device_.path.c_str(), nullptr, 0));
+    if (delegate_ == nullptr) FailOpening();
+    if (device_.Known()) {
+      device_ = LookUpAgain(device_);
+      guard_.UseDevice(device_.name, device_.node, device_.Remedy());
+    }
+  }
+
+  [[noreturn]] void FailOpening() const {
+    const std::string name = "the Edge TPU " + device_.name;
+    if (!device_.Known()) throw Failure(kNoEdgeTpu, name + " cannot be opened; libedgetpu gives no reason");
+    const Device now = LookUpAgain(device_);
+    if (!now.Known()) throw Failure(kLost, name + " went away while it was opened; " + device_.Remedy());
+    const int owner = OwnerOf(now);
+    if (owner != 0) throw Failure(kBusy, BusyText(now, owner));
+    throw Failure(kLost, name + (now.firmware ? " does not answer" : " did not take its firmware") +
+                             ", or a program of another user has it; " + device_.Remedy());
+  }
+
+  [[noreturn]] void FailRunning() const {
+    if (placement_.edge_tpu && IsGone()) {
+      throw Failure(kLost, "the Edge TPU " + device_.name + " went away while " + path_ +
+                               " ran: " + log_.Text() +
+                               (placement_.simulated ? "" : std::string("; ") + device_.Remedy()));
+    }
+    Fail("failed while it ran");
+  }
+
+  // Whether the device is no longer the one that was opened.
+  bool IsGone() const {
+    if (device_.Known()) return LookUpAgain(device_).node != device_.node;
+    const std::vector<Device> devices = ListDevices();
+    const auto same = [&](const Device& other) { return device_.path == other.path; };
+    return std::none_of(devices.begin(), devices.end(), same);
   }
 
   // A library built against another TensorFlow Lite reads our structures wrongly and crashes, so refuse
@@ -154,12 +217,18 @@ class Session {
     }
   }
 
+  static constexpr char kMoreTime[] = "give it more with --timeout SECONDS";
+
   const std::string path_;
-  const CrashGuard guard_;
+  // The order matters: members are destroyed from the last to the first. What watches goes last, and the
+  // claim to the device only when the device is closed.
+  Watchdog watchdog_;
+  CrashGuard guard_;
+  Device device_;
+  std::shared_ptr<DeviceClaim> claim_;
   Placement placement_;
   ErrorLog log_;
-  // The order matters: members are destroyed from the last to the first, the interpreter uses the delegate
-  // until it is gone, and both use the model's bytes.
+  // The interpreter uses the delegate until it is gone, and both use the model's bytes.
   std::unique_ptr<tflite::FlatBufferModel> model_;
   std::unique_ptr<TfLiteDelegate, decltype(&edgetpu_free_delegate)> delegate_{nullptr, edgetpu_free_delegate};
   std::unique_ptr<tflite::Interpreter> interpreter_;

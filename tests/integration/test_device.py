@@ -166,8 +166,8 @@ def test_two_models_take_turns_on_one_device(bench: Bench, speed: str) -> None:
     done = bench.check("dense", "mobilenet", options=f"--speed {speed} --trace --log /dev/stderr")
     assert done.status == 0, done.said
     # Compiled apart, they take the chip's memory from each other: parameters are loaded before each inference.
-    assert len(re.findall(r"parameters of dense_256", done.said)) == 2
-    assert len(re.findall(r"parameters of mobilenet", done.said)) == 2
+    assert len(re.findall(r"parameters of fieldcases/dense_256", done.said)) == 2
+    assert len(re.findall(r"parameters of testdata/mobilenet", done.said)) == 2
 
 
 @pytest.mark.libedgetpu_source

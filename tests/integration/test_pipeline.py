@@ -71,11 +71,12 @@ def test_the_bundle_has_what_it_promises(unpacked: Path) -> None:
         "lib/pkgconfig/coral.pc",
         "share/models/model.tflite",
         "share/licenses/tensorflow/LICENSE",
+        "share/udev/70-coral-edgetpu.rules",
+        "check-board.sh",
         "smoke.sh",
         "MANIFEST.json",
     ):
         assert (unpacked / name).is_file(), name
-    assert list((unpacked / "share/udev").glob("*.rules"))
     assert (unpacked / "lib/libedgetpu.so.1").readlink() == Path("simulated/libedgetpu.so.1")
 
 
@@ -305,6 +306,48 @@ def test_the_consumer_project_builds_against_a_moved_bundle(
     assert finished.status == 0, "\n".join(got[-30:])
     assert any("libedgetpu.so.1" in line for line in got)
     assert any("libtensorflowlite.so" in line for line in got)
+
+
+def test_the_tutorials_commands_work_in_the_consumer_project(
+    unpacked: Path, cli: Checkout, runner: DockerRunner, tmp_path: Path
+) -> None:
+    """``make lstpu``, ``make build`` and what follows them; and no copy is made to a board that cannot run it."""
+    app = tmp_path / "my app"
+    assert cli.invoke("template", "--dest", str(app), "--name", "my-app").status == 0
+    settings = resolve(Project(cli.root), Options())
+    for path in (tmp_path, app):
+        path.chmod(0o777)
+    mounts = (Mount(app, "/home/me/my app", writable=True), Mount(unpacked, "/opt/coral"))
+
+    def run(image: str, script: str) -> list[str]:
+        got: list[str] = []
+        spec = ContainerSpec("test", image, ("sh", "-ec", f"cd '/home/me/my app'; {script}"), mounts)
+        finished = runner.run(spec, got.append)
+        assert finished.status == 0, "\n".join(got[-30:])
+        return got
+
+    run(
+        images.builder(settings.project.docker, settings.platform).tag,
+        "export CORAL_ROOT=/opt/coral CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; make lstpu; make build",
+    )
+    board = images.board(settings.project.docker, settings.platform, settings.arch).tag
+    emulated = "qemu-aarch64 -L /board"
+    shown = run(board, f"cd build; CORALFORGE_SIMULATED_DEVICES=usb:1 {emulated} ./lstpu")
+    assert shown[0] == "0  USB  SIMULATED:usb:0"
+    shown = run(board, f"cd build; {emulated} ./model test.tflite labels.txt 0.5")
+    assert any(line.startswith("top-1: ") for line in shown)
+    shown = run(board, f"{emulated} ./model build/test.tflite build/labels.txt 0.5")
+    assert any(line.startswith("top-1: ") for line in shown)
+
+    (app / "no-ssh").write_text('#!/bin/sh\nshift; exec sh -c "$1"\n')
+    (app / "no-ssh").chmod(0o755)
+    shown = run(
+        images.builder(settings.project.docker, settings.platform).tag,
+        "export CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; "
+        "! make deploy HOST=me@board DIR=/tmp/copied SSH=./no-ssh; test ! -e /tmp/copied; find stage -name '*.so'",
+    )
+    assert any("it is x86_64: take coralforge-2.14.1-x86_64-linux-gnu.tar.gz" in line for line in shown)
+    assert "stage/lib/libtensorflowlite.so" in shown
 
 
 def test_the_real_libedgetpu_lists_a_pci_device(

@@ -42,7 +42,7 @@ struct Step {
 };
 
 struct Program {
-  std::string model;  // file name of the compiled model
+  std::string model;  // the compiled file, with its folder
   size_t package;     // which custom operator: programs of one belong together
   ProgramKind kind;
   uint32_t batch_size;

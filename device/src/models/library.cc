@@ -20,6 +20,13 @@ Result<Bytes> ReadFile(const std::string& path) {
   return bytes;
 }
 
+// The file with its folder: in a bundle all files have one name, and the folder is the model's.
+std::string ShortName(const std::string& path) {
+  const size_t file = path.rfind('/');
+  if (file == std::string::npos || file == 0) return path;
+  return path.substr(path.rfind('/', file - 1) + 1);
+}
+
 bool ForEdgeTpu(const tflite::Model& model, const tflite::Operator& one) {
   const auto* codes = model.operator_codes();
   if (codes == nullptr || one.opcode_index() >= codes->size()) return false;
@@ -43,7 +50,7 @@ std::string Library::Add(const std::string& compiled, const std::string& plain) 
   flatbuffers::Verifier verifier(file.value().data(), file.value().size());
   if (!tflite::VerifyModelBuffer(verifier)) return compiled + " is no TensorFlow Lite model, or damaged";
   const tflite::Model& model = *tflite::GetModel(file.value().data());
-  const std::string name = compiled.substr(compiled.rfind('/') + 1);
+  const std::string name = ShortName(compiled);
   const size_t before = packages_;
   if (model.subgraphs() != nullptr && model.subgraphs()->size() > 0) {
     const auto* operators = model.subgraphs()->Get(0)->operators();

@@ -89,7 +89,11 @@ class ContainerBench:
             image=self.image,
             command=("/bin/sh", "-c", _COMMAND),
             mounts=(Mount(trial.bundle, "/bundle"), Mount(trial.out, "/report", writable=True)),
-            env=(("CORALFORGE_RUN", BOARD_RUN[trial.manifest.arch]), ("CORALFORGE_REPORT", f"/report/{REPORT}")),
+            env=(
+                ("CORALFORGE_RUN", BOARD_RUN[trial.manifest.arch]),
+                ("CORALFORGE_REPORT", f"/report/{REPORT}"),
+                ("CORAL_TEST_ROOT", "/board"),  # an Edge TPU of this machine is not the emulated board's
+            ),
         )
         if self.device is not None:
             spec = emulated.plug_in(spec, self.device, trial.bundle, _SCRIPT)

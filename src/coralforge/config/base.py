@@ -38,6 +38,16 @@ class Arch(str, Enum):
         """Debian's name of the architecture."""
         return {"aarch64": "arm64", "x86_64": "amd64"}[self.value]
 
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """Patterns, as of a shell, for ``uname -m`` on the machines that run its programs."""
+        return {"aarch64": ("aarch64", "arm64"), "x86_64": ("x86_64", "amd64")}[self.value]
+
+    @property
+    def loader(self) -> str:
+        """The dynamic loader that programs ask for."""
+        return {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}[self.value]
+
 
 class Variant(str, Enum):
     """Which libedgetpu: maximum clock, reduced clock, or the simulated one."""

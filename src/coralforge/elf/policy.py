@@ -16,7 +16,6 @@ BUILD_PREFIXES = (
 
 _GLIBC_PARTS = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1")
 _MACHINES = {Arch.AARCH64: "EM_AARCH64", Arch.X86_64: "EM_X86_64"}
-_INTERPRETERS = {Arch.AARCH64: "/lib/ld-linux-aarch64.so.1", Arch.X86_64: "/lib64/ld-linux-x86-64.so.2"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Policy:
     @property
     def interpreter(self) -> str:
         """The dynamic loader that programs must ask for."""
-        return _INTERPRETERS[self.arch]
+        return self.arch.loader
 
     @property
     def system(self) -> frozenset[str]:

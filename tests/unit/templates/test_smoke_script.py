@@ -1,0 +1,226 @@
+"""smoke.sh passes only where what is there can be used, and says in one line what is in the way.
+
+The bundle's programs are shell scripts here (test doubles) that say what the test tells them to.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from coralforge.settings import Options, Project, resolve
+from coralforge.templates import render_bundle, render_consumer
+from tests.conftest import ROOT
+
+SHELLS = [shell for shell in (["sh"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
+FORBIDDEN = 'user me may not open the Edge TPU usb 2-1: "/dev/bus/usb/002/004" belongs to root:root'
+# Each program notes that it was started, and how; $0-*.out is what it prints, its first line the exit status.
+PROGRAM = """#!/bin/sh
+echo "${0##*/} $*" >>"$(dirname "$0")/../started"
+answer=$0.out
+case " $* " in *" --check "*) answer=$0-check.out ;; esac
+sed 1d "$answer"
+exit "$(head -n 1 "$answer")"
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How smoke.sh ended, and what it left."""
+
+    status: int
+    lines: list[str]
+    report: dict[str, Any] | None
+    started: list[str]
+
+    def step(self, name: str) -> dict[str, Any]:
+        assert self.report is not None
+        found: dict[str, Any] = next(step for step in self.report["steps"] if step["name"] == name)
+        return found
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An unpacked bundle with programs that are test doubles."""
+
+    root: Path
+
+    def answer(self, program: str, output: str, status: int = 0) -> None:
+        (self.root / "bin" / f"{program}.out").write_text(f"{status}\n{output}\n")
+
+    def devices(self, count: int, unlisted: int = 0, simulated: bool = False) -> None:
+        about = {"count": count, "unlisted_count": unlisted, "simulated": simulated, "variant": "throttled"}
+        self.answer("lstpu", json.dumps(about, indent=2))
+
+    def run(self, shell: list[str], cwd: Path | None = None, **environment: str) -> Ran:
+        report = self.root / "report.json"
+        variables = {"CORALFORGE_RUN": "env", "CORALFORGE_REPORT": str(report), **environment}
+        done = subprocess.run(
+            [*shell, self.root / "smoke.sh"],
+            cwd=cwd or self.root,
+            env={"PATH": "/usr/bin:/bin", "TMPDIR": str(self.root), **{k: v for k, v in variables.items() if v}},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        started = self.root / "started"
+        return Ran(
+            done.returncode,
+            done.stdout.splitlines(),
+            json.loads(report.read_text()) if report.exists() else None,
+            started.read_text().splitlines() if started.exists() else [],
+        )
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    bundle = Bundle(tmp_path / "bundle")
+    files = render_bundle(resolve(Project(ROOT), Options(arch="aarch64")))
+    models = bundle.root / "share/models"
+    models.mkdir(parents=True)
+    (bundle.root / "bin").mkdir()
+    for name in ("smoke.sh", "check-board.sh"):
+        (bundle.root / name).write_bytes(files[PurePosixPath(name)].content)
+    for name in ("lstpu", "model", "benchmark"):
+        (bundle.root / "bin" / name).write_text(PROGRAM)
+        (bundle.root / "bin" / name).chmod(0o755)
+    for name in ("model.tflite", "model_edgetpu.tflite", "labels.txt", "image.bmp"):
+        (models / name).write_text("")
+    (models / "expected.json").write_text('{\n  "top1_index": 3\n}\n')
+    bundle.devices(0)
+    bundle.answer("lstpu-check", "1 Edge TPU")
+    bundle.answer("model", "ran: on the Edge TPU (usb 2-1)\ntop-1: 3 0.9 cat")
+    bundle.answer("benchmark", '{\n  "fps": 3.5\n}')
+    return bundle
+
+
+@pytest.fixture(params=SHELLS, ids=lambda words: words[0])
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    words: list[str] = request.param
+    return words
+
+
+@pytest.mark.parametrize("name", ["smoke.sh", "check-board.sh"])
+@pytest.mark.parametrize("arch", ["aarch64", "x86_64"])
+def test_shellcheck_finds_nothing(tmp_path: Path, name: str, arch: str) -> None:
+    script = tmp_path / name
+    script.write_bytes(render_bundle(resolve(Project(ROOT), Options(arch=arch)))[PurePosixPath(name)].content)
+    shellcheck = Path(sys.executable).parent / "shellcheck"
+    done = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+def test_the_consumer_project_has_the_bundles_check() -> None:
+    settings = resolve(Project(ROOT), Options())
+    name = PurePosixPath("check-board.sh")
+    assert render_consumer(settings)[name] == render_bundle(settings)[name]
+
+
+def test_without_an_edge_tpu_the_cpu_is_tried(bundle: Bundle, shell: list[str]) -> None:
+    ran = bundle.run(shell)
+    assert ran.status == 0
+    assert ran.report is not None
+    assert [step["name"] for step in ran.report["steps"]] == ["lstpu", "benchmark", "model", "label"]
+    assert ran.report["not_run"] == ["delegate: not run: there is no Edge TPU here"]
+
+
+def test_an_edge_tpu_that_can_be_used_is_used(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    ran = bundle.run(shell)
+    assert ran.status == 0
+    assert ran.step("access")["ok"]
+    assert ran.step("delegate-label")["ok"]
+
+
+@pytest.mark.parametrize("status", [6, 7])
+def test_one_that_cannot_be_used_is_no_pass_and_says_why(bundle: Bundle, shell: list[str], status: int) -> None:
+    bundle.devices(1)
+    bundle.answer("lstpu-check", f"lstpu: error: {FORBIDDEN}\n1 Edge TPU", status)
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert f"FAIL  access: {FORBIDDEN}" in ran.lines
+    assert ran.step("access")["detail"] == FORBIDDEN
+    assert ran.report is not None and ran.report["ok"] is False
+    assert "delegate: not run: the Edge TPU cannot be used (see the step access)" in ran.report["not_run"]
+    assert not [line for line in ran.started if "model_edgetpu" in line]
+
+
+def test_one_that_libedgetpu_does_not_see_is_no_pass(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(0, unlisted=1)
+    bundle.answer("lstpu-check", "0 Edge TPUs\nlstpu: warning: the Edge TPU usb 2-1 is plugged in, but", 4)
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert ran.step("access")["detail"] == "the Edge TPU usb 2-1 is plugged in, but"
+
+
+def test_a_failed_program_is_quoted(bundle: Bundle, shell: list[str]) -> None:
+    bundle.answer("benchmark", "benchmark: error: running x did not end within 5 s", 9)
+    ran = bundle.run(shell)
+    assert ran.step("benchmark")["detail"] == "exit status 9: running x did not end within 5 s"
+
+
+def test_the_time_limit_reaches_every_program(bundle: Bundle, shell: list[str]) -> None:
+    assert all("--timeout" not in line for line in bundle.run(shell).started)
+    (bundle.root / "started").unlink()
+    assert all("--timeout 7" in line for line in bundle.run(shell, CORALFORGE_TIMEOUT="7").started)
+
+
+def test_nothing_is_started_on_a_board_that_does_not_fit(bundle: Bundle, shell: list[str]) -> None:
+    (bundle.root / "check-board.sh").write_text("echo 'it is \"another\" board'; exit 1\n")
+    ran = bundle.run(shell, CORALFORGE_RUN="")
+    assert ran.status == 1
+    assert ran.started == []
+    assert ran.step("board") == {
+        "name": "board", "ok": False, "simulated": False, "output": "\n", "detail": 'it is "another" board',
+    }  # fmt: skip
+    assert [line for line in ran.lines if line.startswith("FAIL")] == ['FAIL  board: it is "another" board']
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (
+            "bin/lstpu: /lib/libc.so.6: version `GLIBC_2.34' not found (required by bin/lstpu)\n"
+            "bin/lstpu: /usr/lib/libstdc++.so.6: version `GLIBCXX_3.4.30' not found (required by bin/lstpu)",
+            "this board's C or C++ library is older than the bundle needs",
+        ),
+        ("lstpu: error while loading shared libraries: libstdc++.so.6: cannot open shared object file", "libstdc++6"),
+        (
+            "lstpu: error while loading shared libraries: libedgetpu.so.1: cannot open it",
+            "the bundle is not complete",
+        ),
+        ("Illegal instruction", "lstpu ended with exit status 127: Illegal instruction"),
+    ],
+)
+def test_programs_that_do_not_start_are_one_line(
+    bundle: Bundle, shell: list[str], output: str, expected: str
+) -> None:
+    bundle.answer("lstpu", output, 127)
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert expected in ran.step("board")["detail"]
+    assert len(ran.started) == 1
+    assert len(ran.lines) == 4  # what it is, what is wrong, where the report is, that it failed
+
+
+def test_a_folder_that_cannot_be_written_is_said_first(bundle: Bundle, shell: list[str]) -> None:
+    ran = bundle.run(shell, cwd=Path("/proc"), CORALFORGE_REPORT="")
+    [written] = bundle.root.glob("smoke-report.*")
+    assert ran.status == 0
+    assert ran.lines[1] == f"this folder cannot be written: the report will be {written}"
+    assert json.loads(written.read_text())["ok"] is True
+
+
+def test_a_report_that_cannot_be_written_stops_it_before_anything_runs(bundle: Bundle, shell: list[str]) -> None:
+    ran = bundle.run(shell, CORALFORGE_REPORT="/proc/report.json")
+    assert ran.status == 1
+    assert ran.lines == ["FAIL  the report /proc/report.json cannot be written (CORALFORGE_REPORT)"]
+    assert ran.started == []

@@ -14,7 +14,6 @@ from coralforge.board.board import LABEL, Board
 from coralforge.board.ssh import ROOT
 from coralforge.containers import background
 from coralforge.containers.docker import PID_LABEL, container_owner
-from coralforge.containers.folders import readable_copy
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.errors import CoralforgeError, build_error, user_error
 
@@ -26,7 +25,10 @@ _RUN = "qemu-aarch64 -L /board"
 
 @dataclass(frozen=True)
 class DeviceFiles:
-    """The folder that the device was built into (bin/, lib/), and the models it knows: compiled and plain files."""
+    """The folder that the device was built into (bin/, lib/), and the models it knows: compiled and plain files.
+
+    The folder must stay as long as the device is plugged in; of the models copies are made.
+    """
 
     folder: Path
     models: tuple[tuple[Path, Path], ...]
@@ -84,11 +86,10 @@ def unplug(client: Any, board: Board, port: int = 1) -> str:
 
 
 def _spec(board: Board, files: DeviceFiles, port: int) -> ContainerSpec:
-    """The device's container; it gets copies, since it outlives what it was made from."""
+    """The device's container."""
     own = board.place.device(port)
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
-    readable_copy(files.folder, own / "device")
     (own / "models").mkdir()
     options: list[str] = []
     for number, pair in enumerate(files.models):
@@ -110,7 +111,7 @@ def _spec(board: Board, files: DeviceFiles, port: int) -> ContainerSpec:
         command=tuple(command),
         env=(("LD_LIBRARY_PATH", "/device/lib"),),
         mounts=(
-            Mount(own / "device", "/device"),
+            Mount(files.folder, "/device"),
             Mount(own / "models", "/models"),
             Mount(board.place.run, machine.RUN, writable=True),
         ),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from coralforge.board import board as boards
 from coralforge.board import device as devices
 from coralforge.board.board import Board, Place
-from coralforge.board.machine import USB_PORTS
+from coralforge.board.machine import ARCH, USB_PORTS
 from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.commands.options import Said
 from coralforge.commands.pipeline import load_settings
@@ -23,6 +23,7 @@ from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.pipeline.side_builds import make_device
 from coralforge.settings import Options, Settings
+from coralforge.util.fingerprint import of_mapping, of_paths
 from coralforge.util.paths import typed
 
 _ACTIONS = ("start", "stop", "status", "ssh", "plug", "unplug")
@@ -125,11 +126,21 @@ def _plug_or_unplug(settings: Settings, client: Any, board: Board, request: Requ
         print(f"the emulated device is no longer in {where}; what went over USB:")
         print(board.place.run / devices.stats_name(request.port))
         return
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    with make_sink() as sink, tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
-        folder = make_device(settings, Path(scratch, "device"), sink).folder
-        devices.plug(client, board, devices.DeviceFiles(folder, request.models), request.port)
+    folder = _built_device(settings, board.place)
+    devices.plug(client, board, devices.DeviceFiles(folder, request.models), request.port)
     print(f"an emulated device is in {where}; it knows {len(request.models)} models")
+
+
+def _built_device(settings: Settings, place: Place) -> Path:
+    """The folder of the device, which is built once for a board and each state of the sources."""
+    project = settings.project
+    sources = of_paths(project.device, project.bazel, project.scripts / "build-device")
+    key = of_mapping({"sources": sources, "release": settings.release.release})
+    folder = place.folder / f"device-{key[:16]}"
+    if not folder.is_dir():
+        with make_sink() as sink, tempfile.TemporaryDirectory(dir=place.folder) as scratch:
+            make_device(replace(settings, arch=ARCH), Path(scratch, "device"), sink).folder.rename(folder)
+    return folder
 
 
 def _describe(board: Board) -> str:

@@ -85,7 +85,7 @@ def _models(said: Said) -> tuple[tuple[Path, Path], ...]:
 def run(options: Options, said: Said) -> None:
     """Do the one thing that was asked for."""
     request = Request.of(said)
-    settings = load_settings(options)
+    settings = load_settings(replace(options, arch=ARCH.value))
     place = boards.place_of(settings.cache.boards, request.name)
     client = connect()
     if request.action == "start":
@@ -139,7 +139,7 @@ def _built_device(settings: Settings, place: Place) -> Path:
     folder = place.folder / f"device-{key[:16]}"
     if not folder.is_dir():
         with make_sink() as sink, tempfile.TemporaryDirectory(dir=place.folder) as scratch:
-            make_device(replace(settings, arch=ARCH), Path(scratch, "device"), sink).folder.rename(folder)
+            make_device(settings, Path(scratch, "device"), sink).folder.rename(folder)
     return folder
 
 

@@ -21,21 +21,20 @@ from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.events import Recorder
 from coralforge.pipeline.side_builds import make_device
 from coralforge.settings import Options, Project, resolve
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TESTDATA
 from tests.integration.conftest import Checkout
 
-pytestmark = [pytest.mark.docker, pytest.mark.testdata]
+pytestmark = pytest.mark.docker
 
-SHARED = ROOT.parent / "shared"
 REAL = (Variant.THROTTLED, Variant.DIRECT)
 ARCHES = (Arch.X86_64, Arch.AARCH64)
-# Compiled models and the plain ones; names below SHARED.
+# Compiled models and the plain ones, in tests/data.
 MODELS = {
-    "dense": "fieldcases/dense_256",
-    "looming": "fieldcases/looming_128x128_3x3",
-    "bright": "fieldcases/bright_128x128",  # int8 output; half a megabyte of parameters streamed for each inference
-    "mobilenet": "testdata/mobilenet_v1_0.25_128_quant",
-    "deeplab": "testdata/deeplabv3_mnv2_dm05_pascal_quant",  # an output in tiles; eight more operations on the CPU
+    "dense": "dense_256",
+    "looming": "looming_128x128_3x3",
+    "bright": "bright_128x128",  # int8 output; half a megabyte of parameters streamed for each inference
+    "mobilenet": "mobilenet_v1_0.25_128_quant",
+    "deeplab": "deeplabv3_mnv2_dm05_pascal_quant",  # an output in tiles; eight more operations on the CPU
 }
 ABORTED = 134
 
@@ -64,7 +63,7 @@ class Bench:
             "device-test",
             self.image,
             ("sh", "-c", script),
-            (Mount(self.device, "/device"), Mount(self.bundle, "/bundle"), Mount(SHARED, "/shared")),
+            (Mount(self.device, "/device"), Mount(self.bundle, "/bundle"), Mount(TESTDATA, "/data")),
             (("RUN", self.prefix(Variant.THROTTLED)), ("CORALFORGE_RUN", self.prefix(Variant.THROTTLED))),
         )
         finished = self.runner.run(spec, lines.append)
@@ -77,7 +76,7 @@ class Bench:
 
     def check(self, *models: str, variant: Variant = Variant.THROTTLED, options: str = "", more: str = "") -> Done:
         """``device_check`` with some of MODELS and options of coral-device."""
-        pairs = [(f"/shared/{MODELS[name]}_edgetpu.tflite", f"/shared/{MODELS[name]}.tflite") for name in models]
+        pairs = [(f"/data/{MODELS[name]}_edgetpu.tflite", f"/data/{MODELS[name]}.tflite") for name in models]
         given = " ".join(f"--model {compiled} {plain}" for compiled, plain in pairs)
         asked = " ".join(f"{compiled} {plain}" for compiled, plain in pairs)
         return self.run(
@@ -150,7 +149,6 @@ def bench(
     return Bench(runner, tag, arch, folder, bundle)
 
 
-@pytest.mark.libedgetpu_source
 @pytest.mark.parametrize("variant", REAL, ids=lambda variant: variant.value)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_real_library_gives_the_plain_models_bytes(bench: Bench, model: str, variant: Variant) -> None:
@@ -160,17 +158,15 @@ def test_the_real_library_gives_the_plain_models_bytes(bench: Bench, model: str,
     assert "emulated device: this is no hardware" in done.said
 
 
-@pytest.mark.libedgetpu_source
 @pytest.mark.parametrize("speed", ["super", "high"])
 def test_two_models_take_turns_on_one_device(bench: Bench, speed: str) -> None:
     done = bench.check("dense", "mobilenet", options=f"--speed {speed} --trace --log /dev/stderr")
     assert done.status == 0, done.said
     # Compiled apart, they take the chip's memory from each other: parameters are loaded before each inference.
-    assert len(re.findall(r"parameters of fieldcases/dense_256", done.said)) == 2
-    assert len(re.findall(r"parameters of testdata/mobilenet", done.said)) == 2
+    assert len(re.findall(r"parameters of data/dense_256", done.said)) == 2
+    assert len(re.findall(r"parameters of data/mobilenet", done.said)) == 2
 
 
-@pytest.mark.libedgetpu_source
 @pytest.mark.parametrize(
     ("model", "fault", "differs"),
     [("dense", "wrong-output=2", ["0", "1"]), ("deeplab", "plain-layout", None)],
@@ -182,9 +178,8 @@ def test_a_difference_is_seen(bench: Bench, model: str, fault: str, differs: lis
         assert re.findall(r"model 0: (\d+) of", done.said) == differs
 
 
-@pytest.mark.libedgetpu_source
 def test_the_device_says_what_it_does_not_know(bench: Bench) -> None:
-    known, other = f"/shared/{MODELS['looming']}", f"/shared/{MODELS['dense']}"
+    known, other = f"/data/{MODELS['looming']}", f"/data/{MODELS['dense']}"
     script = (
         "export LD_LIBRARY_PATH=/bundle/lib/throttled:/bundle/lib\n"
         f"/device/bin/with-device --model {known}_edgetpu.tflite {known}.tflite --"
@@ -195,7 +190,6 @@ def test_the_device_says_what_it_does_not_know(bench: Bench) -> None:
     assert "emulated device: instructions of 1072 bytes belong to none of the models it was given" in done.said
 
 
-@pytest.mark.libedgetpu_source
 @pytest.mark.parametrize(
     ("start", "fault", "status", "said"),
     [
@@ -220,14 +214,13 @@ def test_what_the_library_makes_of_faults(bench: Bench, start: str, fault: str, 
     assert (done.status, said in done.said) == (status, True), done.said
 
 
-@pytest.mark.libedgetpu_source
 def test_the_bundles_own_programs_meet_the_device(bench: Bench) -> None:
-    model = f"/shared/{MODELS['mobilenet']}"
+    model = f"/data/{MODELS['mobilenet']}"
     script = (
         f"exec /device/bin/with-device --model {model}_edgetpu.tflite {model}.tflite -- sh -c '"
         "$RUN /bundle/bin/lstpu --require && "
-        f"$RUN /bundle/bin/model {model}_edgetpu.tflite /shared/testdata/imagenet_labels.txt"
-        " /shared/testdata/resized_cat.bmp 0 && "
+        f"$RUN /bundle/bin/model {model}_edgetpu.tflite /data/imagenet_labels.txt"
+        " /data/cat.bmp 0 && "
         f"$RUN /bundle/bin/benchmark {model}_edgetpu.tflite --warmup 1 --runs 3'"
     )
     done = bench.run(script)

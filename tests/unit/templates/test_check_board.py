@@ -164,6 +164,11 @@ def test_a_board_that_does_not_tell_its_versions_is_left_to_the_loader(machine: 
     assert machine.check("aarch64", shell) == ""
 
 
+def test_a_board_that_does_not_tell_its_processor_is_left_to_the_loader(machine: Board, shell: list[str]) -> None:
+    machine.loader(AARCH64, "2.36")
+    assert machine.check("aarch64", shell, kernel="''") == ""
+
+
 def test_what_files_need_is_read_from_them(machine: Board, shell: list[str]) -> None:
     one, other = machine.root / "one", machine.root / "other"
     one.write_bytes(b"\x7fELF\0GLIBC_2.9\0GLIBC_2.17\0GLIBCXX_3.4.9\0")

@@ -108,6 +108,11 @@ def smoke(said: Said) -> None:
     user=Option("Whom to log in as: coral (in plugdev, may use sudo), guest (in no group) or root.", default="coral"),
     model=Option("A compiled model that the device is to know; repeatable.", repeatable=True),
     plain=Option("What it was compiled from; repeatable, one for each --model.", repeatable=True),
+    speed=Option("Of the device's USB: super, high or full (default: super)."),
+    fault=Option(
+        "A fault of the device: NAME or NAME=NUMBER, see docs/device.md; repeatable.",
+        repeatable=True,
+    ),
     port=Option("USB port: 1 or 2.", default="1"),
     name=Option("Name of the board: there may be several.", default="board"),
 )

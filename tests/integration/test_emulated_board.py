@@ -38,7 +38,7 @@ COMPILED, PLAIN = TESTDATA / f"{MODEL}_edgetpu.tflite", TESTDATA / f"{MODEL}.tfl
 LABELS, IMAGE = TESTDATA / "imagenet_labels.txt", TESTDATA / "cat.bmp"
 TIGER_CAT = 283
 # Exit codes of the bundle's programs.
-NO_DEVICE, FORBIDDEN, BUSY, LOST = 4, 6, 7, 8
+NO_DEVICE, FORBIDDEN, BUSY, LOST, TIMED_OUT = 4, 6, 7, 8, 9
 
 
 def test_the_bundle_passes_as_an_ordinary_user_of_a_board(cli: Checkout, bundle: Path, tmp_path: Path) -> None:
@@ -68,9 +68,11 @@ class Desk:
         assert ran.status == 0, ran.stdout + ran.stderr
         return ran.stdout
 
-    def plug(self) -> None:
-        if 1 not in self.devices():
-            self.invoke("--plug", "--model", str(COMPILED), "--plain", str(PLAIN))
+    def plug(self, *options: str) -> None:
+        if options:
+            self.unplug()
+        if options or 1 not in self.devices():
+            self.invoke("--plug", "--model", str(COMPILED), "--plain", str(PLAIN), *options)
 
     def unplug(self) -> None:
         if 1 in self.devices():
@@ -219,6 +221,32 @@ def test_a_device_that_is_pulled_out_at_work_is_called_lost(desk: Desk) -> None:
     assert re.search(r"another program|process \d+", second.output)
     assert running.returncode == LOST, said
     assert "damaged" not in said
+
+
+def test_a_slow_bus_is_seen(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug("--speed", "high")
+    assert re.search(r"USB 2", desk.run("bin/lstpu").output)
+    assert desk.model().status == 0
+    desk.unplug()
+
+
+def test_a_device_that_falls_silent_is_given_up(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug("--fault", "hang")
+    # Loading the firmware takes its time on a busy machine; what is asked for can only end by the limit.
+    ran = desk.run(f"bin/model ~/{COMPILED.name} ~/{LABELS.name} ~/{IMAGE.name} 0 --timeout 30")
+    assert ran.status == TIMED_OUT, ran.output
+    desk.unplug()
+
+
+def test_a_device_that_does_not_start_says_why(desk: Desk) -> None:
+    desk.unplug()
+    ran = desk.cli.invoke("board", "--plug", "--fault", "unheard-of", "--name", NAME)
+    assert ran.status == 5
+    assert "unheard-of" in ran.stderr
+    assert "[board-device, exit 5]" in ran.stderr
+    assert desk.devices() == ()
 
 
 def wait_until_in_use(desk: Desk) -> None:

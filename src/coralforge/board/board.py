@@ -78,7 +78,7 @@ class Board:
 
     @property
     def ssh(self) -> Ssh:
-        return Ssh(self.place.ssh)
+        return ssh_to(self.place)
 
 
 def place_of(folder: Path, name: str) -> Place:
@@ -94,6 +94,11 @@ def place_of(folder: Path, name: str) -> Place:
             remedy="use letters a to z, digits and dashes, 31 at most",
         )
     return Place(folder.absolute() / name)
+
+
+def ssh_to(place: Place) -> Ssh:
+    """The client for the board at ``place``."""
+    return Ssh(place.ssh, lambda: console_tail(place))
 
 
 def find(client: Any, place: Place) -> Board | None:
@@ -138,7 +143,7 @@ def start(client: Any, place: Place, image: str, sink: Sink, *, temporary: bool 
         made = background.start(client, _spec(place, image, virtual), place.container, labels, (machine.SSH_PORT,))
         place.ssh.write_config(made.ports[machine.SSH_PORT])
         _wait(client, place, started + BOOT_SECONDS)
-        Ssh(place.ssh).check("true", seconds=started + BOOT_SECONDS - time.monotonic())
+        ssh_to(place).check("true", seconds=started + BOOT_SECONDS - time.monotonic())
     except BaseException:
         stop(client, place)
         raise

@@ -32,8 +32,8 @@ class DeviceFiles:
 
     folder: Path
     models: tuple[tuple[Path, Path], ...]
-    speed: str = "super"
-    """Of the USB: super, high or full."""
+    options: tuple[str, ...] = ()
+    """More for coral-device, such as ``--speed high``."""
 
 
 def plug(client: Any, board: Board, files: DeviceFiles, port: int = 1) -> None:
@@ -104,7 +104,7 @@ def _spec(board: Board, files: DeviceFiles, port: int) -> ContainerSpec:
         os.chown(own, *container_owner())
     command = [*_RUN.split(), "/device/bin/coral-device", "--usbredir", machine.socket_of(port)]
     command += ["--socket", f"{machine.RUN}/device{port}.sock", "--stats", f"{machine.RUN}/{stats_name(port)}"]
-    command += ["--log", f"{machine.RUN}/device{port}.log", "--speed", files.speed, *options]
+    command += ["--log", f"{machine.RUN}/device{port}.log", *files.options, *options]
     return ContainerSpec(
         name="emulated-device",
         image=board.image,

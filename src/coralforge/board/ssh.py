@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from coralforge.containers.docker import lines
-from coralforge.errors import CoralforgeError, build_error, missing_error
+from coralforge.errors import build_error, missing_error
 
 USER = "coral"
 """The board's ordinary user: in the group plugdev, and may use sudo."""
@@ -90,10 +90,14 @@ class SshFiles:
 
 
 class Ssh:
-    """Commands on the board. Each takes ``seconds`` at most; what takes longer is ended."""
+    """Commands on the board. Each takes ``seconds`` at most; what takes longer is ended.
 
-    def __init__(self, files: SshFiles) -> None:
+    ``console`` gives the end of the board's console, for errors.
+    """
+
+    def __init__(self, files: SshFiles, console: Callable[[], str]) -> None:
         self.files = files
+        self._console = console
 
     def command(self, user: str, *words: str) -> list[str]:
         """The client's command line, which a user may type too."""
@@ -136,16 +140,24 @@ class Ssh:
             if process.stdout is not None:
                 process.stdout.close()
         if expired.is_set():
-            raise _too_long(script, seconds, output)
+            raise build_error(
+                f"a command on the emulated board did not end within {seconds:.0f} s",
+                reason="board-timeout",
+                details=self._details(script, *output.splitlines()[-10:]),
+                remedy="if this machine is very busy, try again later",
+            )
         if status == _LOST:
             raise build_error(
                 "the emulated board does not answer by SSH, or the connection to it was lost",
                 reason="board-ssh",
-                details="\n".join(output.splitlines()[-5:]),
-                remedy="look at it with `invoke board --status`; start it anew with `invoke board --stop` and "
-                "`invoke board --start`",
+                details=self._details(*output.splitlines()[-5:]),
+                remedy="run the same command again; a board that `invoke board --start` started is stopped with "
+                "`invoke board --stop`",
             )
         return Ran(status, output)
+
+    def _details(self, *said: str) -> str:
+        return "\n".join([*said, *(f"console: {line}" for line in self._console().splitlines())])
 
     def check(self, script: str, *, user: str = USER, seconds: float, stdin: Path | None = None) -> str:
         """The output of a command that must succeed.
@@ -184,15 +196,6 @@ def _input(path: Path | None) -> Iterator[int | IO[bytes]]:
     else:
         with path.open("rb") as stream:
             yield stream
-
-
-def _too_long(script: str, seconds: float, output: str) -> CoralforgeError:
-    return build_error(
-        f"a command on the emulated board did not end within {seconds:.0f} s",
-        reason="board-timeout",
-        details=f"{script}\n" + "\n".join(output.splitlines()[-10:]),
-        remedy="if this machine is very busy, try again later",
-    )
 
 
 def _program(name: str) -> str:

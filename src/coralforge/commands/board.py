@@ -39,6 +39,8 @@ class Request:
     port: int
     models: tuple[tuple[Path, Path], ...]
     """Compiled and plain files."""
+    options: tuple[str, ...]
+    """For coral-device."""
 
     @classmethod
     def of(cls, said: Said) -> Request:
@@ -66,7 +68,7 @@ class Request:
                 reason="board-port",
                 remedy=f"give --port {USB_PORTS[0]} or --port {USB_PORTS[1]}",
             )
-        return cls(chosen[0], said.name, said.user, int(said.port), _models(said))
+        return cls(chosen[0], said.name, said.user, int(said.port), _models(said), _options(said))
 
 
 def _models(said: Said) -> tuple[tuple[Path, Path], ...]:
@@ -80,6 +82,12 @@ def _models(said: Said) -> tuple[tuple[Path, Path], ...]:
             remedy="give a --plain for each --model: what the compiled one was compiled from, in the same order",
         )
     return tuple((typed(model), typed(plain)) for model, plain in zip(said.model, said.plain, strict=True))
+
+
+def _options(said: Said) -> tuple[str, ...]:
+    """Words that coral-device takes as they are; it refuses what it does not know."""
+    speed = ("--speed", said.speed) if said.speed else ()
+    return (*speed, *(word for fault in said.fault for word in ("--fault", fault)))
 
 
 def run(options: Options, said: Said) -> None:
@@ -127,7 +135,7 @@ def _plug_or_unplug(settings: Settings, client: Any, board: Board, request: Requ
         print(board.place.run / devices.stats_name(request.port))
         return
     folder = _built_device(settings, board.place)
-    devices.plug(client, board, devices.DeviceFiles(folder, request.models), request.port)
+    devices.plug(client, board, devices.DeviceFiles(folder, request.models, request.options), request.port)
     print(f"an emulated device is in {where}; it knows {len(request.models)} models")
 
 

@@ -23,7 +23,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ssh:
     files = SshFiles(tmp_path / "a board's 100% own")
     files.folder.mkdir()
     files.write_config(2222)
-    return Ssh(files)
+    return Ssh(files, lambda: "board: ready\nOops: 0000")
 
 
 def test_nothing_of_the_users_is_used(client: Ssh) -> None:
@@ -48,12 +48,14 @@ def test_a_command_that_does_not_end_is_ended(client: Ssh) -> None:
     with pytest.raises(CoralforgeError) as caught:
         client.run("echo so far; exec /bin/sleep 1000", seconds=0.5)
     assert (caught.value.reason, caught.value.code) == ("board-timeout", ExitCode.BUILD)
+    assert "so far" in caught.value.details
 
 
 def test_a_lost_connection_is_no_exit_status(client: Ssh) -> None:
     with pytest.raises(CoralforgeError) as caught:
         client.run("gone", seconds=PATIENCE)
     assert caught.value.reason == "board-ssh"
+    assert "console: Oops: 0000" in caught.value.details
 
 
 def test_a_command_that_must_succeed_says_what_it_printed(client: Ssh) -> None:

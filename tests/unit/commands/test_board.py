@@ -11,9 +11,9 @@ import pytest
 from coralforge.commands.board import Request
 from coralforge.errors import CoralforgeError, ExitCode
 
-SILENT = {
+SILENT: dict[str, Any] = {
     **dict.fromkeys(("start", "stop", "status", "ssh", "plug", "unplug"), False),
-    **{"user": "coral", "model": [], "plain": [], "port": "1", "name": "board"},
+    **{"user": "coral", "model": [], "plain": [], "speed": None, "fault": [], "port": "1", "name": "board"},
 }
 
 
@@ -22,7 +22,7 @@ def request(**said: Any) -> Request:
 
 
 def test_what_is_not_said_has_a_default() -> None:
-    assert request(start=True) == Request("start", "board", "coral", 1, ())
+    assert request(start=True) == Request("start", "board", "coral", 1, (), ())
 
 
 def test_models_are_pairs(tmp_path: Path) -> None:
@@ -32,6 +32,11 @@ def test_models_are_pairs(tmp_path: Path) -> None:
     made = request(plug=True, model=names[:2], plain=names[2:], port="2")
     assert made.port == 2
     assert made.models == ((Path(names[0]), Path(names[2])), (Path(names[1]), Path(names[3])))
+
+
+def test_what_only_the_device_knows_is_handed_on() -> None:
+    made = request(plug=True, speed="high", fault=["hang", "dfu-unplug=10"])
+    assert made.options == ("--speed", "high", "--fault", "hang", "--fault", "dfu-unplug=10")
 
 
 @pytest.mark.parametrize(

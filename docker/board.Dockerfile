@@ -8,9 +8,12 @@ LABEL coralforge=1
 
 # MIRROR is the Debian archive that /board comes from; empty means "the one the base itself is configured for".
 ARG MIRROR=
-ARG PLATFORM_SUITE=bookworm
-# Debian's name of the board's architecture: arm64 or amd64.
-ARG PLATFORM_ARCH=arm64
+ARG BOARD_SUITE
+# The board's architecture: coralforge's name of it, and Debian's.
+ARG BOARD_ARCH
+ARG DEBIAN_ARCH
+# qemu-user's program for it; empty where this machine runs its programs itself.
+ARG EMULATOR
 
 ENV DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
@@ -18,26 +21,26 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # One emulator out of the package: qemu-user is a static build of forty of them (470 MB unpacked).
 # A static one is required: /board has only the board's libraries, and the base need not have qemu's.
 RUN mkdir -p /opt/coralforge && : > /opt/coralforge/emulator \
- && if [ "$PLATFORM_ARCH" != "$(dpkg --print-architecture)" ]; then \
-      case "$PLATFORM_ARCH" in arm64) program=qemu-aarch64 ;; *) echo "no emulator for $PLATFORM_ARCH" >&2; exit 1 ;; esac; \
+ && if [ -n "$EMULATOR" ]; then \
       apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false update; \
       cd /tmp && apt-get -o APT::Sandbox::User=root download qemu-user; \
-      dpkg-deb --fsys-tarfile qemu-user_*.deb | tar -x -C / "./usr/bin/$program"; \
-      "$program" --version | head -n 1 > /opt/coralforge/emulator; \
+      dpkg-deb --fsys-tarfile qemu-user_*.deb | tar -x -C / "./usr/bin/$EMULATOR"; \
+      "$EMULATOR" --version | head -n 1 > /opt/coralforge/emulator; \
       rm -f qemu-user_*.deb; apt-get clean; rm -rf /var/lib/apt/lists/*; \
     fi
 
-# As in builder.Dockerfile: a private apt with its own state and an empty status file resolves the closure of another suite and
-# architecture; dpkg-deb -x runs no maintainer script, so nothing is emulated here. Links are made relative, else qemu -L would
+# A private apt with its own state and an empty status file resolves the closure of another suite and architecture, and nothing of
+# it leaks into this image. "update --print-uris" says where apt would fetch from, whatever format (one-line or deb822) the
+# sources are written in. dpkg-deb -x runs no maintainer script, so nothing is emulated here. Links are made relative, else qemu -L would
 # follow them out of /board.
 RUN configured="$(apt-get update --print-uris | sed -n "/security/d; s|^'\(.*\)/dists/.*|\1|p" | sort -u)" \
  && mirror="${MIRROR:-${configured%%$'\n'*}}" \
- && echo "board suite $PLATFORM_SUITE from $mirror" && test -n "$mirror" \
+ && echo "board suite $BOARD_SUITE from $mirror" && test -n "$mirror" \
  && keyring="$(ls /usr/share/keyrings/debian-archive-keyring.* | head -n 1)" \
  && apt=/tmp/apt-board root=/board \
  && mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$root" && : > "$apt/status" \
- && echo "deb [signed-by=$keyring] $mirror $PLATFORM_SUITE main" > "$apt/sources.list" \
- && options=(-o APT::Architecture="$PLATFORM_ARCH" -o APT::Architectures::="$PLATFORM_ARCH" -o Dir::State="$apt" -o Dir::State::lists="$apt/lists" \
+ && echo "deb [signed-by=$keyring] $mirror $BOARD_SUITE main" > "$apt/sources.list" \
+ && options=(-o APT::Architecture="$DEBIAN_ARCH" -o APT::Architectures::="$DEBIAN_ARCH" -o Dir::State="$apt" -o Dir::State::lists="$apt/lists" \
       -o Dir::State::status="$apt/status" -o Dir::Cache="$apt" -o Dir::Cache::archives="$apt/archives" \
       -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- \
       -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false -o APT::Sandbox::User=root) \
@@ -58,8 +61,7 @@ RUN cp -al /board /board-apex \
 
 # What smoke reports say of the machine.
 RUN cd /opt/coralforge \
- && case "$PLATFORM_ARCH" in arm64) arch=aarch64 ;; amd64) arch=x86_64 ;; esac \
- && printf '{"arch": "%s", "suite": "%s", "emulator": "%s", "packages": {%s}}\n' "$arch" "$PLATFORM_SUITE" "$(cat emulator)" \
+ && printf '{"arch": "%s", "suite": "%s", "emulator": "%s", "packages": {%s}}\n' "$BOARD_ARCH" "$BOARD_SUITE" "$(cat emulator)" \
       "$(sed -E 's/^([^=]*)=(.*)$/"\1": "\2"/' packages | paste -sd,)" > board.json \
  && rm packages emulator && cat board.json
 

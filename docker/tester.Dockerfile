@@ -4,10 +4,8 @@ ARG BASE
 FROM ${BASE}
 LABEL coralforge=1
 
-ENV DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
-RUN version="$(clang -dumpversion)" \
- && apt-get -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false update \
- && apt-get install -y --no-install-recommends "libclang-rt-${version%%.*}-dev" \
- && apt-get clean && rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/*
+COPY packages/sanitizers /opt/coralforge/packages/sanitizers
+RUN for deb in /opt/coralforge/packages/sanitizers/*.deb; do dpkg-deb -x "$deb" /opt/llvm; done \
+ && rm -rf /opt/llvm/usr/share /opt/llvm/usr/bin

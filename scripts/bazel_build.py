@@ -18,6 +18,7 @@ SOURCES = Path("/sources")
 CACHE = Path("/cache")
 OUT = Path("/out")
 TOOLCHAIN = Path("/opt/coralforge/toolchain.json")
+SYSROOTS = Path("/opt/sysroots")
 BIN = CACHE / "sdk-bin"
 
 # Targets whose file is not named as they are.
@@ -50,14 +51,22 @@ def bazel_command(request: dict[str, Any], *words: str) -> list[str]:
 def build_options(request: dict[str, Any]) -> list[str]:
     jobs = request.get("jobs") or os.cpu_count() or 1
     toolchain = json.loads(TOOLCHAIN.read_text())
+    platforms = request["platforms"]
+    sysroots = toolchain["sysroots"]
+    digests = {
+        name: {key: sysroots[one["triple"]][key] for key in ("digest", "headers")} for name, one in platforms.items()
+    }
     known = {
         "sources": request["sources"],
         "release": request["release"],
         "tensorflow_commit": request["tensorflow_commit"],
-        "toolchain": {name: toolchain[name] for name in ("digest", "clang")},
+        "platforms": {name: one | digests[name] for name, one in platforms.items()},
+        "clang": toolchain["clang"],
     }
     options = [
-        f"--config={request['arch']}",
+        f"--platforms=//:{request['arch']}",
+        # abseil, ruy, cpuinfo and libedgetpu select() on this one still.
+        f"--cpu={platforms[request['arch']]['cpu']}",
         f"--repo_env=CORALFORGE_REQUEST={json.dumps(known, sort_keys=True)}",
         f"--embed_label=TENSORFLOW_COMMIT={request['tensorflow_commit']}",
         f"--symlink_prefix={CACHE}/sdk-",  # the workspace is read-only
@@ -76,6 +85,16 @@ def build_options(request: dict[str, Any]) -> list[str]:
     return options
 
 
+def explained(reason: str, request: dict[str, Any]) -> str:
+    """A linker's complaint about a symbol that is above the floor, with the version that it has."""
+    found = re.search(r"undefined symbol: (.+)$", reason)
+    if not found:
+        return reason
+    triple = request["platforms"][request["arch"]]["triple"]
+    version = json.loads((SYSROOTS / triple / "floor.json").read_text())["gone"].get(found[1].strip())
+    return f"{reason} (it is {version}, above the floor of {request['arch']})" if version else reason
+
+
 def run_bazel(request: dict[str, Any], targets: list[str]) -> None:
     command = bazel_command(request, "build", *build_options(request), "--", *targets)
     reasons: list[str] = []
@@ -91,7 +110,8 @@ def run_bazel(request: dict[str, Any], targets: list[str]) -> None:
         # A compiler's own line says more than Bazel's about it, which comes first.
         reasons.sort(key=lambda line: line.startswith("ERROR: "))
         fail(
-            f"bazel stopped with exit code {process.returncode}: {reasons[0] if reasons else 'see above'}",
+            f"bazel stopped with exit code {process.returncode}: "
+            f"{explained(reasons[0], request) if reasons else 'see above'}",
             abs(process.returncode),
         )
 

@@ -1,6 +1,5 @@
 // What goes wrong, and what a program gets to see of it: a status, and a sentence through its error reporter.
 #include <algorithm>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -213,14 +212,7 @@ TEST_F(Resizing, OfOneOfTwoInputsIsRefused) {
 }
 
 // Files that a compiler did not make, each with the sentence that it must be refused with beside it.
-std::vector<std::string> BrokenModels() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(DataFile("broken"))) {
-    if (entry.path().extension() == ".tflite") names.push_back(entry.path().stem());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
+std::vector<std::string> BrokenModels() { return NamesIn(DataFile("broken"), ".tflite"); }
 
 class Broken : public SimulatorTest, public testing::WithParamInterface<std::string> {};
 

@@ -2,13 +2,14 @@
 #ifndef CORALFORGE_SIMULATOR_TESTS_TESTING_H_
 #define CORALFORGE_SIMULATOR_TESTS_TESTING_H_
 
+#include <dirent.h>
+
 #include <algorithm>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -71,12 +72,13 @@ inline std::string ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The names of all pairs of plain and compiled models.
-inline std::vector<std::string> ModelPairs() {
-  const std::string ending = "_edgetpu-sim.tflite";
+// The names of the files in a folder that have the ending, without it. (std::filesystem is above the floor.)
+inline std::vector<std::string> NamesIn(const std::string& folder, const std::string& ending) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(DataFile(""))) {
-    const std::string name = entry.path().filename();
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(opendir(folder.c_str()), closedir);
+  if (!open) ADD_FAILURE() << "cannot read " << folder;
+  while (const dirent* entry = open ? readdir(open.get()) : nullptr) {
+    const std::string name = entry->d_name;
     if (name.size() > ending.size() && name.substr(name.size() - ending.size()) == ending) {
       names.push_back(name.substr(0, name.size() - ending.size()));
     }
@@ -84,6 +86,9 @@ inline std::vector<std::string> ModelPairs() {
   std::sort(names.begin(), names.end());
   return names;
 }
+
+// The names of all pairs of plain and compiled models.
+inline std::vector<std::string> ModelPairs() { return NamesIn(DataFile(""), "_edgetpu-sim.tflite"); }
 
 class ErrorLog : public tflite::ErrorReporter {
  public:
@@ -173,7 +178,7 @@ inline Delegate AnyDelegate() {
 // What a model wants to see, "" if noise will do: of noise, a segmentation makes nothing.
 inline std::string PictureFor(const std::string& name) {
   const std::string path = DataFile(name + ".input");
-  return std::filesystem::exists(path) ? ReadFile(path) : "";
+  return std::ifstream(path) ? ReadFile(path) : "";
 }
 
 // What the plain model makes of the first kRuns seeds, one after the other (it may have state).

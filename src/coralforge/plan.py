@@ -33,6 +33,7 @@ class Stage(str, Enum):
 
 
 MODELS = "models"
+TOOLCHAIN = "toolchain"
 ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE)
 
 
@@ -74,6 +75,8 @@ class Facts:
     """Key of the builder image."""
     image_present: bool | None = None
     """None when Docker was not asked."""
+    toolchain_known: bool = True
+    """Whether the builder image's packages are there; who makes that image fetches them too."""
     models: tuple[ModelFact, ...] = ()
     """The models that go into a bundle."""
 
@@ -135,8 +138,9 @@ def _source_actions(facts: Facts, goal: Stage) -> list[Action]:
 
 
 def _data_actions(facts: Facts) -> list[Action]:
-    """Downloads that only a bundle needs."""
-    names = [MODELS] if any(model.inputs is None for model in facts.models) else []
+    """Downloads that are no sources."""
+    names = [] if facts.toolchain_known else [TOOLCHAIN]
+    names += [MODELS] if any(model.inputs is None for model in facts.models) else []
     return [Action(Stage.FETCH, name, True, "not downloaded yet") for name in names]
 
 

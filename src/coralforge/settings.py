@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coralforge.config.base import Arch, Variant
-from coralforge.config.load import load_pipeline, load_release, unknown
+from coralforge.config.arch import Arch, Floor
+from coralforge.config.base import Variant
+from coralforge.config.load import load_pipeline, load_release, load_toolchain, unknown
 from coralforge.config.pipeline import Pipeline, Platform
 from coralforge.config.release import Release
+from coralforge.config.toolchain import Toolchain
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
 
@@ -48,6 +50,10 @@ class Project:
     @property
     def bazel(self) -> Path:
         return self.root / "toolchains" / "bazel"
+
+    @property
+    def toolchain(self) -> Path:
+        return self.root / "toolchains" / "toolchain.yaml"
 
     @property
     def cmake(self) -> Path:
@@ -142,6 +148,7 @@ class Settings:
     cache: Cache
     pipeline: Pipeline
     release: Release
+    toolchain: Toolchain
     arch: Arch
     platform: Platform
     variants: tuple[Variant, ...]
@@ -151,6 +158,17 @@ class Settings:
     """--source NAME=DIR."""
     compiler: str | None = None
     """Path of Google's edgetpu_compiler; None: the one on PATH, else the one in its image."""
+
+    @property
+    def floors(self) -> dict[Arch, Floor]:
+        """The floor of every architecture: the one of pipeline.yaml, or its own."""
+        said = self.pipeline.platforms
+        return {arch: (said.get(arch.value) or Platform()).floor(arch) for arch in Arch}
+
+    @property
+    def floor(self) -> Floor:
+        """The floor of what is built."""
+        return self.platform.floor(self.arch)
 
     @property
     def output(self) -> Path:
@@ -184,6 +202,7 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
         cache=Cache(_cache_root(project, pipeline, environ)),
         pipeline=pipeline,
         release=release,
+        toolchain=load_toolchain(project.toolchain),
         arch=arch,
         platform=pipeline.platforms[arch.value],
         variants=_variants(pipeline, options.variants),

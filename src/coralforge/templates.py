@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from coralforge import __version__
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import Variant
 from coralforge.errors import CoralforgeError, ExitCode, user_error
 from coralforge.settings import Settings
 
@@ -35,16 +36,18 @@ def variables(settings: Settings, project: str = "coral-app") -> dict[str, objec
         "release": settings.release.release,
         "arch": settings.arch.value,
         "triple": settings.arch.triple,
+        "processors": settings.arch.row.processors,
+        "emulator": settings.arch.row.emulator,
         "tensorflow_commit": settings.release.tensorflow_commit,
         "cxx_standard": 17,
         "coralforge_version": __version__,
         "variants": [variant.value for variant in settings.variants],
         "default_variant": settings.variants[0].value,
         "simulated": settings.variants[0] is Variant.SIMULATED,
-        "glibc": settings.platform.glibc,
-        "glibcxx": settings.platform.glibcxx,
-        "kernels": settings.arch.kernels,
-        "loader": settings.arch.loader,
+        "glibc": settings.floor.glibc,
+        "glibcxx": settings.floor.glibcxx,
+        "kernels": settings.arch.row.kernels,
+        "loader": settings.arch.row.loader,
         "triples": {arch.value: arch.triple for arch in Arch},
         "bundle_name": settings.bundle_name,
     }
@@ -54,8 +57,12 @@ def render_consumer(settings: Settings, project: str = "coral-app") -> dict[Pure
     """The consumer project, by relative path; with the toolchain files, and the bundle's check of a board."""
     files = _render_folder(settings.project.templates / "consumer", variables(settings, project))
     files[_CHECK] = render_bundle(settings)[_CHECK]
-    for path in sorted(settings.project.cmake.glob("*.cmake")):
-        files[PurePosixPath("toolchains") / path.name] = File(path.read_bytes())
+    for arch in Arch:
+        row = arch.row
+        # Debian's cross compilers are named by the triple, without its underscore.
+        values = {"triple": row.triple, "debian_triple": row.triple.replace("_", "-"), "processor": row.processors[0]}
+        rendered = _render_folder(settings.project.cmake, {**values, "flags": row.flags})
+        files[PurePosixPath("toolchains") / f"{row.triple}.cmake"] = rendered[PurePosixPath("toolchain.cmake")]
     return files
 
 

@@ -14,12 +14,14 @@ from coralforge.bundle.assemble import assemble
 from coralforge.bundle.bench import ContainerBench
 from coralforge.bundle.pack import pack
 from coralforge.bundle.smoke import run_smoke
-from coralforge.config.base import Arch
+from coralforge.config.arch import Arch
 from coralforge.config.pipeline import Platform
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board, ensure
+from coralforge.containers.image import board
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.errors import CoralforgeError
 from coralforge.events import Recorder
+from coralforge.settings import Cache
 from coralforge.templates import File
 from tests.conftest import ROOT
 from tests.support.bundle_maker import make_inputs
@@ -62,7 +64,8 @@ def collected() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def bench(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> ContainerBench:
     wanted = board(ROOT / "docker", Platform(), Arch.AARCH64)
-    image = ensure(runner.client, wanted, ROOT / "docker", tmp_path_factory.mktemp("image"), Recorder())
+    cache = Cache(tmp_path_factory.mktemp("image"))
+    image = ImageMaker(runner.client, ROOT / "docker", cache, Recorder()).ensure(wanted)
     return ContainerBench(runner, image)
 
 

@@ -19,11 +19,14 @@ from coralforge.compile.edgetpu import Compilation, compile_for_edgetpu
 from coralforge.compile.image import ARCHIVE
 from coralforge.compile.local import Stop
 from coralforge.compile.options import CompilerOptions
-from coralforge.containers import image as images
+from coralforge.containers.base import BASE
 from coralforge.containers.docker import DockerRunner
+from coralforge.containers.image import edgetpu_compiler
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
+from coralforge.settings import Cache
 from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
@@ -109,8 +112,8 @@ def unreachable(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def make(runner: DockerRunner, arguments: dict[str, str], tmp: Path) -> str:
-    image = images.edgetpu_compiler(RECIPE.parent, arguments)
-    return images.ensure(runner.client, image, RECIPE.parent, tmp, Recorder())
+    image = edgetpu_compiler(RECIPE.parent, arguments)
+    return ImageMaker(runner.client, RECIPE.parent, Cache(tmp), Recorder()).ensure(image)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def archives(
     first = text.index("RUN apt-get")  # its tools are all that is needed to make an archive, too
     recipe = text[: text.index("\n\n", first)] + "\n"
     runner.client.images.build(
-        fileobj=io.BytesIO(recipe.encode()), tag=SIGNER, buildargs={"BASE": images.BASE}, rm=True, forcerm=True
+        fileobj=io.BytesIO(recipe.encode()), tag=SIGNER, buildargs={"BASE": BASE}, rm=True, forcerm=True
     )
     said: list[str] = []
     mounts = (Mount(given, "/in"), Mount(folder, "/out", writable=True))
@@ -148,7 +151,7 @@ def gateway(runner: DockerRunner) -> str:
     """This machine's address, as containers with a network see it."""
     said: list[str] = []
     script = "while read -r _ to via _; do [ $to = 00000000 ] && echo $via; done < /proc/net/route"
-    runner.run(ContainerSpec("test", images.BASE, ("sh", "-c", script), network=True), said.append)
+    runner.run(ContainerSpec("test", BASE, ("sh", "-c", script), network=True), said.append)
     return ".".join(str(byte) for byte in reversed(bytes.fromhex(said[0])))
 
 

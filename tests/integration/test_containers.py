@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import docker
+from coralforge.containers.base import BASE
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import BASE
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.errors import CoralforgeError
 

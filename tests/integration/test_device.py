@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.bundle.bench import BOARD_RUN
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import Variant
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board, ensure
+from coralforge.containers.image import board, board_run
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.events import Recorder
 from coralforge.pipeline.side_builds import make_device
@@ -72,7 +73,7 @@ class Bench:
     def prefix(self, variant: Variant) -> str:
         """What programs are run with: an x86_64 board's loader is given its search path."""
         libraries = f"/device/shim:/bundle/lib/{variant.value}:/bundle/lib"
-        return BOARD_RUN[self.arch].replace("--library-path ", f"--library-path {libraries}:")
+        return board_run(self.arch).replace("--library-path ", f"--library-path {libraries}:")
 
     def check(self, *models: str, variant: Variant = Variant.THROTTLED, options: str = "", more: str = "") -> Done:
         """``device_check`` with some of MODELS and options of coral-device."""
@@ -145,7 +146,7 @@ def bench(
     [bundle] = scratch.glob("coralforge-*")
     settings = resolve(Project(ROOT), Options(arch=arch.value))
     image = board(settings.project.docker, settings.platform, arch)
-    tag = ensure(runner.client, image, settings.project.docker, scratch, Recorder())
+    tag = ImageMaker.of(settings, runner.client, Recorder()).ensure(image)
     return Bench(runner, tag, arch, folder, bundle)
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.bundle.bench import BOARD_RUN
-from coralforge.config.base import Arch
-from coralforge.containers import image as images
+from coralforge.config.arch import Arch
 from coralforge.containers.docker import DockerRunner
+from coralforge.containers.image import board, board_run
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Mount
+from coralforge.containers.toolchain import builder as builder_image
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
@@ -42,14 +43,14 @@ mkdir -p $root{DEVICE} $root/sys/bus/usb/devices/2-0:1.0/usb2-port1 $root/dev/bu
 cd $root{DEVICE}
 echo 18d1 >idVendor; echo 9302 >idProduct; echo 2 >busnum; echo 4 >devnum; echo 5000 >speed
 ln -s ../2-0:1.0/usb2-port1 port; : >$root{NODE}; chmod 666 $root{NODE}; cd /tmp
-program() {{ LD_LIBRARY_PATH=/double {BOARD_RUN[Arch.AARCH64]} /bundle/bin/"$@"; }}
+program() {{ LD_LIBRARY_PATH=/double {board_run(Arch.AARCH64)} /bundle/bin/"$@"; }}
 compiled=/bundle/share/models/model_edgetpu-sim.tflite
 labels=/bundle/share/models/labels.txt
 model() {{ program model $compiled $labels 0.5 "$@"; echo "exit $?"; }}
 lstpu() {{ program lstpu "$@"; echo "exit $?"; }}
 first() {{
     export LD_LIBRARY_PATH=/double DOUBLE_INVOKE=hang
-    exec {BOARD_RUN[Arch.AARCH64]} /bundle/bin/model $compiled $labels 0.5 --timeout 0 2>/tmp/first
+    exec {board_run(Arch.AARCH64)} /bundle/bin/model $compiled $labels 0.5 --timeout 0 2>/tmp/first
 }}
 opened() {{ while ! grep -qs OPENED /tmp/first; do sleep 0.1; done; }}
 """
@@ -95,11 +96,11 @@ def bench(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
         Mount(out, "/out", writable=True),
     )
     lines: list[str] = []
-    builder = images.builder(settings.project.docker, settings.platform)
+    builder = builder_image(settings)
     done = runner.run(ContainerSpec("double", builder.tag, ("sh", "-c", command), mounts), lines.append)
     assert done.status == 0, "\n".join(lines)
-    wanted = images.board(settings.project.docker, settings.platform, settings.arch)
-    image = images.ensure(runner.client, wanted, settings.project.docker, folder, Recorder())
+    wanted = board(settings.project.docker, settings.platform, settings.arch)
+    image = ImageMaker.of(settings, runner.client, Recorder()).ensure(wanted)
     yield Bench(runner, image, (Mount(unpacked, "/bundle"), Mount(out, "/double")))
     runner.client.close()
 

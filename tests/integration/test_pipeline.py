@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from coralforge import store
 from coralforge.bundle.manifest import read_manifest, verify
-from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
+from coralforge.containers.image import board as board_image
 from coralforge.containers.spec import ContainerSpec, Mount
+from coralforge.containers.toolchain import builder as builder_image
 from coralforge.elf import check_tree, policy_for
 from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage
@@ -94,8 +96,8 @@ def test_the_manifest_is_true_and_honest(unpacked: Path) -> None:
 def test_the_gate_accepts_the_bundle_and_refuses_it_for_a_lower_floor(unpacked: Path, cli: Checkout) -> None:
     settings = resolve(Project(cli.root), Options())
     commit = settings.release.tensorflow_commit
-    assert check_tree(unpacked, policy_for(settings.arch, settings.platform, commit)) == []
-    older = settings.platform.model_copy(update={"glibcxx": "3.4.18"})
+    assert check_tree(unpacked, policy_for(settings.arch, settings.floor, commit)) == []
+    older = replace(settings.floor, glibcxx="3.4.18")
     found = check_tree(unpacked, policy_for(settings.arch, older, commit))
     assert any("GLIBCXX" in violation.detail for violation in found)
 
@@ -289,7 +291,7 @@ def test_the_consumer_project_builds_against_a_moved_bundle(
     app = tmp_path / "my app"
     assert cli.invoke("template", "--dest", str(app), "--name", "my-app").status == 0
     settings = resolve(Project(cli.root), Options())
-    builder = images.builder(settings.project.docker, settings.platform)
+    builder = builder_image(settings)
     script = (
         "cmake -G Ninja -S '/home/me/my app' -B /tmp/b -DCMAKE_BUILD_TYPE=Release "
         "-DCMAKE_TOOLCHAIN_FILE='/home/me/my app/toolchains/aarch64-linux-gnu.cmake' "
@@ -327,10 +329,10 @@ def test_the_tutorials_commands_work_in_the_consumer_project(
         return got
 
     run(
-        images.builder(settings.project.docker, settings.platform).tag,
+        builder_image(settings).tag,
         "export CORAL_ROOT=/opt/coral CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; make lstpu; make build",
     )
-    board = images.board(settings.project.docker, settings.platform, settings.arch).tag
+    board = board_image(settings.project.docker, settings.platform, settings.arch).tag
     emulated = "qemu-aarch64 -L /board"
     shown = run(board, f"cd build; CORALFORGE_SIMULATED_DEVICES=usb:1 {emulated} ./lstpu")
     assert shown[0] == "0  USB  SIMULATED:usb:0"
@@ -342,7 +344,7 @@ def test_the_tutorials_commands_work_in_the_consumer_project(
     (app / "no-ssh").write_text('#!/bin/sh\nshift; exec sh -c "$1"\n')
     (app / "no-ssh").chmod(0o755)
     shown = run(
-        images.builder(settings.project.docker, settings.platform).tag,
+        builder_image(settings).tag,
         "export CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; "
         "! make deploy HOST=me@board DIR=/tmp/copied SSH=./no-ssh; test ! -e /tmp/copied; find stage -name '*.so'",
     )
@@ -363,7 +365,7 @@ def test_the_real_libedgetpu_lists_a_pci_device(
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path, filter="data")
     settings = resolve(Project(project.root), Options())
-    board = images.board(settings.project.docker, settings.platform, settings.arch)
+    board = board_image(settings.project.docker, settings.platform, settings.arch)
     for variant in ("throttled", "direct"):
         got: list[str] = []
         command = f"LD_LIBRARY_PATH= qemu-aarch64 -L /board-apex -E LD_LIBRARY_PATH=/b/lib/{variant} /b/bin/lstpu"

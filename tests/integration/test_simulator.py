@@ -16,9 +16,11 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerDefSection, GNUVerSymSection
 from elftools.elf.sections import SymbolTableSection
 
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import Variant
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board, ensure
+from coralforge.containers.image import board
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.events import Recorder
 from coralforge.pipeline.side_builds import make_simulator_tests
@@ -107,7 +109,7 @@ def emulated(runner: DockerRunner, models: Path, tmp_path_factory: pytest.TempPa
     scratch = tmp_path_factory.mktemp("emulated")
     built = make_simulator_tests(settings, scratch / "tests", Recorder())
     image = board(settings.project.docker, settings.platform, settings.arch)
-    tag = ensure(runner.client, image, settings.project.docker, scratch, Recorder())
+    tag = ImageMaker.of(settings, runner.client, Recorder()).ensure(image)
     return Bench(runner, built.folder, tag, models, EMULATED)
 
 

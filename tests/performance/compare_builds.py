@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coralforge.console import make_sink
-from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.folders import readable_copy, writable_folder
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
+from coralforge.containers.toolchain import builder as builder_image
 from coralforge.pipeline.build import (
     BuildEnvironment,
     build_libraries,
@@ -82,7 +82,7 @@ def main() -> None:
     if any(action.run for action in survey.plan(Stage.PREFIX)):
         sys.exit("run this first, for sources and image: invoke build --arch aarch64 --variant simulated")
     sources = trees(settings, survey.facts.sources)
-    image = images.builder(settings.project.docker, settings.platform)
+    image = builder_image(settings)
     scratch = settings.cache.work / "comparison"  # not in tmp, which the next run of invoke empties
     remove_tree(scratch)
     try:
@@ -90,7 +90,7 @@ def main() -> None:
             (scratch / part).mkdir(parents=True)
         with make_sink() as sink:
             environment = BuildEnvironment(
-                replace(settings, cache=Cache(scratch / "cold")), Timed(runner), image, sink
+                replace(settings, cache=Cache(scratch / "cold")), Timed(runner), image.tag, sink
             )
             build_libraries(environment, sources, "comparison", scratch / "bazel")
             cmake(environment, sources, scratch / "cmake")

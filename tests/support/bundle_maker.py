@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from coralforge.bundle.describe import BundleInputs
 from coralforge.bundle.manifest import ModelUsed
 from coralforge.bundle.model_maker import RECORD
-from coralforge.config.base import Arch, Place, Variant
+from coralforge.config.arch import OLD_BOARDS, Arch
+from coralforge.config.base import Place, Variant
 from coralforge.config.models import Target
-from coralforge.config.pipeline import Platform
 from coralforge.config.release import Source
 from coralforge.sources.records import Tree
 from coralforge.templates import File
@@ -82,7 +82,7 @@ def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, 
         release="2.14.1",
         tensorflow_commit=COMMIT,
         arch=Arch.AARCH64,
-        platform=Platform(),
+        floor=OLD_BOARDS,
         variants=variants,
         sdk=make_sdk(root / "sdk", (*variants, Variant.THROTTLED)),
         programs=programs,

@@ -25,7 +25,7 @@ class Spec:
     runpath: str | None = None
     rpath: str | None = None
     versions: Mapping[str, Mapping[str, Sequence[str]]] = field(
-        default_factory=lambda: {"libc.so.6": {"GLIBC_2.34": ["__libc_start_main"]}}
+        default_factory=lambda: {"libc.so.6": {"GLIBC_2.17": ["__libc_start_main"]}}
     )
     stack: int | None = 6
     text_relocations: bool = False

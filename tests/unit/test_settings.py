@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import Variant
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.settings import Options, Project, Settings, resolve
 from tests.conftest import ROOT

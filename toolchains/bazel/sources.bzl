@@ -1,6 +1,6 @@
 """Repositories from source trees that were fetched, verified and mounted read-only before Bazel started.
 
-build-sdk says in CORALFORGE_REQUEST which trees there are, each with a digest, and which toolchain and commit this is
+build-sdk says in CORALFORGE_REQUEST which trees there are, each with a digest, and which platforms, toolchain and commit
 (--repo_env: in a module extension Bazel watches the environment, but no file outside of the workspace). A digest is an
 attribute of its repository, so a repository is made again when, and only when, its digest (or its overlay) changes.
 """
@@ -113,7 +113,6 @@ _generated_repository = repository_rule(
 def _sources_impl(module_ctx):
     request = json.decode(module_ctx.getenv("CORALFORGE_REQUEST"))
     given = request["sources"]
-    toolchain = request["toolchain"]
 
     for name, (source, overlay, paths) in REPOSITORIES.items():
         entry = given.get(source, {"digest": ""})
@@ -149,9 +148,9 @@ def _sources_impl(module_ctx):
         name = "coralforge_toolchain",
         files = {
             "BUILD.bazel": "",
-            "toolchain.bzl": "TOOLCHAIN_DIGEST = %r\nCLANG_MAJOR = %r\n" % (
-                toolchain["digest"],
-                toolchain["clang"].partition(".")[0],
+            "toolchain.bzl": "PLATFORMS = %r\nCLANG_MAJOR = %r\n" % (
+                request["platforms"],
+                request["clang"].partition(".")[0],
             ),
         },
     )

@@ -12,15 +12,15 @@ from typing import Any
 from coralforge.board import machine
 from coralforge.board.board import LABEL, Board
 from coralforge.board.ssh import ROOT
+from coralforge.config.arch import EMULATED
 from coralforge.containers import background
 from coralforge.containers.docker import PID_LABEL, container_owner
+from coralforge.containers.image import board_run
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.errors import CoralforgeError, build_error, user_error
 
 _SECONDS = 120.0  # 2 are usual
 _STOP_SECONDS = 30
-_RUN = "qemu-aarch64 -L /board"
-"""The device computes with the board's TensorFlow Lite, so that results are equal to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ def _spec(board: Board, files: DeviceFiles, port: int) -> ContainerSpec:
     (own / "models").chmod(0o755)
     if os.getuid() == 0:
         os.chown(own, *container_owner())
-    command = [*_RUN.split(), "/device/bin/coral-device", "--usbredir", machine.socket_of(port)]
+    # It computes with the board's TensorFlow Lite, so that results are equal to the last bit.
+    command = [*board_run(EMULATED).split(), "/device/bin/coral-device", "--usbredir", machine.socket_of(port)]
     command += ["--socket", f"{machine.RUN}/device{port}.sock", "--stats", f"{machine.RUN}/{stats_name(port)}"]
     command += ["--log", f"{machine.RUN}/device{port}.log", *files.options, *options]
     return ContainerSpec(
         name="emulated-device",
         image=board.image,
         command=tuple(command),
-        env=(("LD_LIBRARY_PATH", "/device/lib"),),
         mounts=(
             Mount(files.folder, "/device"),
             Mount(own / "models", "/models"),

@@ -10,9 +10,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.config.base import Arch
+from coralforge.config.arch import EMULATED
 
-ARCH = Arch.AARCH64
 FILES = "/opt/coralforge/emulated-board"
 RUN = "/run/board"
 """The folder that the host shares with it: console, and a socket for each USB port."""
@@ -36,8 +35,8 @@ class Machine:
 
 
 def kvm_usable() -> bool:
-    """Whether this machine can run a board of :data:`ARCH` without translating its instructions."""
-    return platform.machine() == ARCH.value and os.access(_KVM, os.R_OK | os.W_OK)
+    """Whether this machine can run the board without translating its instructions."""
+    return platform.machine() in EMULATED.row.processors and os.access(_KVM, os.R_OK | os.W_OK)
 
 
 def socket_of(port: int) -> str:
@@ -47,11 +46,15 @@ def socket_of(port: int) -> str:
 
 def qemu_command(machine: Machine) -> tuple[str, ...]:
     """QEMU's command line. The disk forgets all that was written to it when the machine ends."""
-    append = f"console=ttyAMA0 quiet loglevel=4 mitigations=off panic=-1 coralforge.key={machine.public_key}"
+    virtual = EMULATED.row.virtual
+    assert virtual is not None
+    append = (
+        f"console={virtual.console} quiet loglevel=4 mitigations=off panic=-1 coralforge.key={machine.public_key}"
+    )
     command = [
-        "qemu-system-aarch64",
+        virtual.program,
         "-M",
-        "virt",
+        virtual.machine,
         "-display",
         "none",
         "-monitor",
@@ -59,10 +62,8 @@ def qemu_command(machine: Machine) -> tuple[str, ...]:
         "-nodefaults",
         "-no-reboot",
     ]
-    if machine.kvm:
-        command += ["-accel", "kvm", "-cpu", "host"]
-    else:
-        command += ["-accel", "tcg,thread=multi", "-cpu", "cortex-a72"]
+    accelerator = ("kvm", "host") if machine.kvm else ("tcg,thread=multi", virtual.processor)
+    command += ["-accel", accelerator[0], "-cpu", accelerator[1]]
     command += ["-smp", f"{machine.processors}", "-m", f"{machine.memory_mib}"]
     command += ["-kernel", f"{FILES}/vmlinuz", "-initrd", f"{FILES}/initrd.img", "-append", append]
     command += ["-drive", f"if=none,id=disk,file={FILES}/disk.qcow2,format=qcow2,cache=unsafe,snapshot=on"]

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from coralforge.board import board as boards
 from coralforge.board import device as devices
-from coralforge.board import machine
 from coralforge.board.ssh import ROOT, USER, Ssh
 from coralforge.bundle import emulated
 from coralforge.bundle.manifest import Manifest
-from coralforge.config.base import Arch
+from coralforge.config.arch import EMULATED, Arch
+from coralforge.containers.image import board_run
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import missing_error
 from coralforge.events import Sink
@@ -30,12 +30,6 @@ REPORT = "smoke.json"
 SECONDS = 1800  # emulation is slow, but a program that hangs must not hold a CI job for hours
 TIMED_OUT = 124  # by timeout(1)
 
-# The prefix that programs of the bundle run with in the board image.
-BOARD_RUN = {
-    Arch.AARCH64: "qemu-aarch64 -L /board",
-    Arch.X86_64: "/board/lib64/ld-linux-x86-64.so.2"
-    " --library-path /board/lib/x86_64-linux-gnu:/board/usr/lib/x86_64-linux-gnu",
-}
 _SCRIPT = "/bundle/smoke.sh"
 # board.json first: it says what the image is, whatever becomes of the rest.
 _COMMAND = f"cp /opt/coralforge/{BOARD} /report/{BOARD} && exec timeout {SECONDS} {_SCRIPT}"
@@ -90,7 +84,7 @@ class ContainerBench:
             command=("/bin/sh", "-c", _COMMAND),
             mounts=(Mount(trial.bundle, "/bundle"), Mount(trial.out, "/report", writable=True)),
             env=(
-                ("CORALFORGE_RUN", BOARD_RUN[trial.manifest.arch]),
+                ("CORALFORGE_RUN", board_run(trial.manifest.arch)),
                 ("CORALFORGE_REPORT", f"/report/{REPORT}"),
                 ("CORAL_TEST_ROOT", "/board"),  # an Edge TPU of this machine is not the emulated board's
             ),
@@ -143,11 +137,11 @@ def require_arch(arch: Arch) -> None:
     Raises:
         CoralforgeError: ``board-image``, exit code 3.
     """
-    if arch is not machine.ARCH:
+    if arch is not EMULATED:
         raise missing_error(
-            f"there is an emulated board for {machine.ARCH.value} only, and the bundle is for {arch.value}",
+            f"there is an emulated board for {EMULATED.value} only, and the bundle is for {arch.value}",
             reason="board-image",
-            remedy=f"give --arch {machine.ARCH.value}, or leave --board out",
+            remedy=f"give --arch {EMULATED.value}, or leave --board out",
         )
 
 

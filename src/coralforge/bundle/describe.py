@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from coralforge import __version__
 from coralforge.bundle.files import incomplete
 from coralforge.bundle.manifest import Manifest, ModelUsed, SampleUsed, SourceUsed, files_of
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import Arch, Floor
+from coralforge.config.base import Variant
 from coralforge.config.models import Target
-from coralforge.config.pipeline import Platform
 from coralforge.sources.records import Tree
 from coralforge.templates import Files
 
@@ -39,7 +39,7 @@ class BundleInputs:
     release: str
     tensorflow_commit: str
     arch: Arch
-    platform: Platform
+    floor: Floor
     variants: tuple[Variant, ...]
     sdk: Path
     programs: Path
@@ -56,7 +56,6 @@ class BundleInputs:
 def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], destination: Path) -> Manifest:
     """The manifest of a bundle whose files are all in ``destination``."""
     trees = sorted(inputs.trees, key=lambda tree: tree.name)
-    platform = inputs.platform
     return Manifest(
         format=1,
         coralforge=__version__,
@@ -67,7 +66,7 @@ def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], d
         variants=list(inputs.variants),
         default_variant=inputs.variants[0],
         simulated=not inputs.variants[0].real,
-        floors={"GLIBC": platform.glibc, "GLIBCXX": platform.glibcxx, "CXXABI": platform.cxxabi},
+        floors=inputs.floor.versions(),
         toolchain=_toolchain(inputs.sdk / "toolchain.json"),
         sources=[_source_used(tree) for tree in trees],
         unpinned=[tree.name for tree in trees if not tree.pinned],

@@ -14,7 +14,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from coralforge.config.base import Arch, GitId, Model, Sha256, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import GitId, Model, Sha256, Variant
 from coralforge.config.models import Target
 from coralforge.errors import user_error
 from coralforge.util.fingerprint import of_file

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from coralforge.bundle import emulated
 from coralforge.bundle.bench import BOARD, REPORT, SECONDS, TIMED_OUT, Bench, Trial
 from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
-from coralforge.config.base import Arch, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import Variant
 from coralforge.containers.spec import Finished
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step

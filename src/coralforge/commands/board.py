@@ -12,13 +12,15 @@ from typing import Any
 from coralforge.board import board as boards
 from coralforge.board import device as devices
 from coralforge.board.board import Board, Place
-from coralforge.board.machine import ARCH, USB_PORTS
+from coralforge.board.machine import USB_PORTS
 from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.commands.options import Said
 from coralforge.commands.pipeline import load_settings
+from coralforge.config.arch import EMULATED
 from coralforge.console import make_sink
-from coralforge.containers import image as images
 from coralforge.containers.docker import connect
+from coralforge.containers.image import emulated_board
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.pipeline.side_builds import make_device
@@ -93,7 +95,7 @@ def _options(said: Said) -> tuple[str, ...]:
 def run(options: Options, said: Said) -> None:
     """Do the one thing that was asked for."""
     request = Request.of(said)
-    settings = load_settings(replace(options, arch=ARCH.value))
+    settings = load_settings(replace(options, arch=EMULATED.value))
     place = boards.place_of(settings.cache.boards, request.name)
     client = connect()
     if request.action == "start":
@@ -122,9 +124,8 @@ def _start(settings: Settings, client: Any, place: Place) -> None:
 
 def _ensure_image(settings: Settings, client: Any, sink: Sink) -> str:
     """The tag of the emulated board's image, which is built if it is not there."""
-    wanted = images.emulated_board(settings.project.docker, settings.platform)
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    return images.ensure(client, wanted, settings.project.docker, settings.cache.work, sink)
+    wanted = emulated_board(settings.project.docker, settings.platform)
+    return ImageMaker.of(settings, client, sink).ensure(wanted)
 
 
 def _plug_or_unplug(settings: Settings, client: Any, board: Board, request: Request) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from coralforge import store
-from coralforge.containers import image as images
+from coralforge.containers import toolchain
 from coralforge.containers.docker import LABEL, DockerRunner, container_owner
 from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink
@@ -93,7 +93,7 @@ def _size(path: Path) -> int:
 
 def shell_command(settings: Settings) -> list[str]:
     """``docker run`` as the libraries are built, but interactive: same user, mounts and limits."""
-    builder = images.builder(settings.project.docker, settings.platform)
+    builder = toolchain.builder(settings)
     uid, gid = container_owner()
     command = [
         "docker",
@@ -110,7 +110,7 @@ def shell_command(settings: Settings) -> list[str]:
         if fact.digest and fact.unpacked:
             folder = tree_folder(settings.cache, fact.name, fact.digest)
             command.append(f"--volume={folder}:/sources/{fact.name}:ro")
-    cache = settings.cache.bazel / builder.key[:16]
+    cache = settings.cache.bazel / toolchain.compiler_key(settings)[:16]
     if cache.is_dir():
         command += [f"--volume={cache}:/cache", "--env=HOME=/cache/home"]
     command += [

@@ -10,6 +10,8 @@ from typing import Any
 
 from invoke import Context, Task, task
 
+from coralforge.config.arch import Arch
+
 
 @dataclass(frozen=True)
 class Option:
@@ -24,7 +26,7 @@ class Option:
 
 
 SHARED = {
-    "arch": Option("Target architecture: aarch64 or x86_64 (default: the first platform in pipeline.yaml)."),
+    "arch": Option(f"Target: {', '.join(Arch)} (default: the first platform in pipeline.yaml)."),
     "release": Option("Matched set of pins: a file in releases/ (default: pipeline.yaml's)."),
     "variant": Option(
         "direct, throttled or simulated; repeatable, the first is the bundle's default (default: pipeline.yaml's).",

@@ -16,15 +16,16 @@ def image_program(settings: Settings, sink: Sink, environ: Mapping[str, str] = o
     """The compiler in its container; the image is made if it is not there.
 
     Raises:
-        CoralforgeError: as ``containers.image.ensure`` and ``containers.docker.connect``.
+        CoralforgeError: as ``ImageMaker.ensure`` and ``containers.docker.connect``.
     """
-    from coralforge.containers import image as images
     from coralforge.containers.docker import DockerRunner
+    from coralforge.containers.image import edgetpu_compiler
+    from coralforge.containers.image_maker import ImageMaker, exists
 
     runner = DockerRunner()
     archive = environ.get(ARCHIVE)
-    image = images.edgetpu_compiler(settings.project.docker, {"ARCHIVE": archive} if archive else {})
-    if not images.exists(runner.client, image):
+    image = edgetpu_compiler(settings.project.docker, {"ARCHIVE": archive} if archive else {})
+    if not exists(runner.client, image):
         sink.emit(Step("edgetpu-compiler image"))
-        images.ensure(runner.client, image, settings.project.docker, settings.cache.work, sink)
+        ImageMaker.of(settings, runner.client, sink).ensure(image)
     return ContainerProgram(runner, image.tag)

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from coralforge.config.arch import Arch
+
 FORMAT = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
 GitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="Git object id (SHA-1), lower-case hex")]
@@ -20,33 +22,6 @@ class Model(BaseModel):
     """Base of all configuration models: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class Arch(str, Enum):
-    """A target architecture, named as in ``uname -m``."""
-
-    AARCH64 = "aarch64"
-    X86_64 = "x86_64"
-
-    @property
-    def triple(self) -> str:
-        """The GNU triple that names sysroots, bundles and toolchain files."""
-        return f"{self.value}-linux-gnu"
-
-    @property
-    def debian(self) -> str:
-        """Debian's name of the architecture."""
-        return {"aarch64": "arm64", "x86_64": "amd64"}[self.value]
-
-    @property
-    def kernels(self) -> tuple[str, ...]:
-        """Patterns, as of a shell, for ``uname -m`` on the machines that run its programs."""
-        return {"aarch64": ("aarch64", "arm64"), "x86_64": ("x86_64", "amd64")}[self.value]
-
-    @property
-    def loader(self) -> str:
-        """The dynamic loader that programs ask for."""
-        return {"aarch64": "/lib/ld-linux-aarch64.so.1", "x86_64": "/lib64/ld-linux-x86-64.so.2"}[self.value]
 
 
 class Variant(str, Enum):
@@ -77,6 +52,8 @@ class Place(Model):
     """Leading path components that are removed when the archive is unpacked."""
     arch: Arch | None = Field(default=None, strict=False)
     """Only for this target architecture (binary packages)."""
+    snapshot: str | None = Field(default=None, pattern=r"^\d{8}T\d{6}Z$")
+    """A time when Debian's archive had the path: where a snapshot archive is known, it is asked last."""
     prebuilt: bool = False
     """True when this place has compiled files, not source; the manifest says so."""
     note: str = ""
@@ -90,6 +67,8 @@ class Place(Model):
             parts = urlsplit(self.url)
             if parts.scheme not in ("https", "http", "file") or not parts.path:
                 raise ValueError(f"{self.url!r} is not an https, http or file address")
+        if self.snapshot is not None and self.debian is None:
+            raise ValueError("'snapshot' goes with 'debian'")
         if self.debian is not None:
             path = PurePosixPath(self.debian)
             if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("pool",):

@@ -9,8 +9,13 @@ from pydantic import BaseModel
 
 from coralforge.config.pipeline import Pipeline
 from coralforge.config.release import Release
+from coralforge.config.toolchain import Toolchain
 
-SCHEMAS: dict[str, type[BaseModel]] = {"pipeline.schema.json": Pipeline, "release.schema.json": Release}
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "pipeline.schema.json": Pipeline,
+    "release.schema.json": Release,
+    "toolchain.schema.json": Toolchain,
+}
 
 
 def render_schemas() -> dict[str, str]:

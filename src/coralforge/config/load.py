@@ -8,18 +8,33 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import FORMAT
 from coralforge.config.document import Document, Loc, read_document
 from coralforge.config.pipeline import Pipeline
 from coralforge.config.release import Release
+from coralforge.config.toolchain import Toolchain
 from coralforge.errors import CoralforgeError, user_error
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def load_pipeline(path: Path) -> Pipeline:
-    """Read pipeline.yaml. Raises CoralforgeError (exit code 2) as ``read_document`` or ``config-invalid``."""
-    return _validate(read_document(path), Pipeline)
+    """Read pipeline.yaml.
+
+    Raises:
+        CoralforgeError: exit code 2, as ``read_document``, or ``config-invalid``, or ``floor`` (cannot be met).
+    """
+    document = read_document(path)
+    pipeline = _validate(document, Pipeline)
+    for name, platform in pipeline.platforms.items():
+        _check_floor(document, Arch(name), platform.floor(Arch(name)))
+    return pipeline
+
+
+def load_toolchain(path: Path) -> Toolchain:
+    """Read toolchains/toolchain.yaml. Raises CoralforgeError (exit code 2) as ``load_pipeline``."""
+    return _validate(read_document(path), Toolchain)
 
 
 def load_release(folder: Path, name: str) -> Release:
@@ -46,6 +61,28 @@ def unknown(kind: str, name: str, known: list[str]) -> CoralforgeError:
         reason=f"{kind}-unknown",
         remedy=f"known: {', '.join(known)}" if known else f"there is no {kind} at all",
     )
+
+
+def _check_floor(document: Document, arch: Arch, floor: Floor) -> None:
+    lowest, highest = arch.row.lowest, arch.row.highest
+    for name, found in vars(floor).items():
+        least, most = getattr(lowest, name), getattr(highest, name)
+        if _numbers(least) <= _numbers(found) <= _numbers(most):
+            continue
+        why = (
+            f"the sysroot that {arch.value} is linked against has {most}"
+            if _numbers(found) > _numbers(most)
+            else f"below {least} it is not known to link: functions are missing for which nothing stands in"
+        )
+        raise user_error(
+            f"{document.where(('platforms', arch.value, name))}: {name} {found} cannot be the floor: {why}",
+            reason="floor",
+            remedy=f"choose one from {least} to {most}, or leave it out: then it is {getattr(arch.row.floor, name)}",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

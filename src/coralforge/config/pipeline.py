@@ -6,21 +6,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from coralforge.config.base import Arch, Model, Name, Variant
+from coralforge.config.arch import Arch, Floor
+from coralforge.config.base import Model, Name, Variant
 from coralforge.config.models import BundledModel, DataFile
 
 
 class Platform(Model):
-    """A target: the Debian suite whose C and C++ libraries set the floor."""
+    """A target, and its floor: how old the C and C++ libraries of its boards may be."""
 
     suite: Literal["bookworm"] = "bookworm"
-    """Debian suite of the sysroot: bookworm has glibc 2.36 and libstdc++ 12."""
-    glibc: str = Field(default="2.36", pattern=r"^\d+\.\d+$")
-    """No symbol may need a newer GLIBC than this."""
-    glibcxx: str = Field(default="3.4.30", pattern=r"^\d+\.\d+\.\d+$")
-    """No symbol may need a newer GLIBCXX than this."""
-    cxxabi: str = Field(default="1.3.13", pattern=r"^\d+\.\d+\.\d+$")
-    """No symbol may need a newer CXXABI than this."""
+    """Debian suite of the emulated board that ``invoke smoke`` runs the bundle on."""
+    glibc: str | None = Field(default=None, pattern=r"^\d+\.\d+$")
+    """No symbol may need a newer GLIBC than this; the architecture's own where it is not given."""
+    glibcxx: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")
+    """No symbol may need a newer GLIBCXX than this; as above."""
+    cxxabi: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")
+    """No symbol may need a newer CXXABI than this; as above."""
+
+    def floor(self, arch: Arch) -> Floor:
+        """The floor of the platform for ``arch``, with the architecture's own where nothing is said."""
+        default = arch.row.floor
+        return Floor(self.glibc or default.glibc, self.glibcxx or default.glibcxx, self.cxxabi or default.cxxabi)
 
 
 class Sample(Model):
@@ -68,7 +74,7 @@ class Pipeline(Model):
     release: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     """The release to build: the name of a file in releases/."""
     platforms: dict[str, Platform] = Field(min_length=1)
-    """Targets by architecture (aarch64, x86_64)."""
+    """Targets, by architecture."""
     variants: list[Annotated[Variant, Field(strict=False)]] = Field(min_length=1)
     """Variants of libedgetpu to build; the first one is the bundle's default."""
     sample: Sample
@@ -97,6 +103,6 @@ class Pipeline(Model):
     @classmethod
     def _known(cls, value: dict[str, Platform]) -> dict[str, Platform]:
         for name in value:
-            if name not in {a.value for a in Arch}:
-                raise ValueError(f"unknown architecture {name!r}; known: {', '.join(a.value for a in Arch)}")
+            if name not in (known := [arch.value for arch in Arch]):
+                raise ValueError(f"unknown architecture {name!r}; known: {', '.join(known)}")
         return value

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from coralforge.elf.archive import check_archive
 from coralforge.elf.closure import Tree, check_needed, check_runpath, check_soname, real
 from coralforge.elf.contents import Contents, scan
 from coralforge.elf.policy import Policy, Violation
 from coralforge.elf.read import Elf, NotElf, is_elf, read_elf
-from coralforge.elf.rules import check_archive, check_hardening, check_header, check_versions
+from coralforge.elf.rules import check_hardening, check_header, check_versions
 from coralforge.errors import gate_error
 
 _MUST_BE_ELF = re.compile(r"bin/[^/]+|(.*/)?lib[^/]*\.so(\.\d+)*")

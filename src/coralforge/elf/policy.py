@@ -1,12 +1,11 @@
-"""The rules of the gate (Policy) and what breaks them (Violation); facts about architectures."""
+"""The rules of the gate (Policy) and what breaks them (Violation)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from coralforge.config.base import Arch
-from coralforge.config.pipeline import Platform
+from coralforge.config.arch import Arch, Floor
 
 # Where sources, caches and outputs are mounted in the build containers. A path below one of these means that a
 # binary remembers the machine that made it: not reproducible, and it looks for files that the board does not have.
@@ -15,7 +14,6 @@ BUILD_PREFIXES = (
 )  # fmt: skip
 
 _GLIBC_PARTS = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1")
-_MACHINES = {Arch.AARCH64: "EM_AARCH64", Arch.X86_64: "EM_X86_64"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,8 @@ class Policy:
 
     ``floors`` are (prefix, newest allowed version), as in ("GLIBC", "2.36"); ``commit`` is the TensorFlow commit that
     the libraries must be stamped with; ``forbidden`` are absolute path prefixes of the build machine, each ending in
-    a slash; ``stamped`` are file name patterns of the libraries that carry the stamp.
+    a slash; ``stamped`` are file name patterns of the libraries that carry the stamp; ``hidden`` are names of static
+    libraries that show nothing of what they define.
     """
 
     arch: Arch
@@ -32,16 +31,22 @@ class Policy:
     commit: str
     forbidden: tuple[str, ...] = BUILD_PREFIXES
     stamped: tuple[str, ...] = ("libtensorflowlite*.so*", "libedgetpu.so*")
+    hidden: tuple[str, ...] = ("libcoralfloor.a",)
 
     @property
     def machine(self) -> str:
         """The ELF header's machine, by its name in elf.h."""
-        return _MACHINES[self.arch]
+        return self.arch.row.machine
+
+    @property
+    def bits(self) -> int:
+        """Word size of programs and libraries."""
+        return self.arch.row.bits
 
     @property
     def interpreter(self) -> str:
         """The dynamic loader that programs must ask for."""
-        return self.arch.loader
+        return self.arch.row.loader
 
     @property
     def system(self) -> frozenset[str]:
@@ -63,9 +68,8 @@ class Violation:
         return f"{self.file}: {self.detail} [{self.what}]: {self.remedy}"
 
 
-def policy_for(arch: Arch, platform: Platform, commit: str, forbidden: Iterable[str] = ()) -> Policy:
-    """The policy of one platform of pipeline.yaml; ``forbidden`` are folders of this host (cache, home)."""
-    floors = (("GLIBC", platform.glibc), ("GLIBCXX", platform.glibcxx), ("CXXABI", platform.cxxabi))
+def policy_for(arch: Arch, floor: Floor, commit: str, forbidden: Iterable[str] = ()) -> Policy:
+    """The policy of one target; ``forbidden`` are folders of this host (cache, home)."""
     # "/" alone would forbid every path: a home folder of "/" is no clue about anything.
     own = tuple(folder.rstrip("/") + "/" for folder in forbidden if folder.strip("/"))
-    return Policy(arch, floors, commit, (*BUILD_PREFIXES, *own))
+    return Policy(arch, tuple(floor.versions().items()), commit, (*BUILD_PREFIXES, *own))

@@ -7,15 +7,17 @@ checked before it is used, and whatever still goes wrong becomes :class:`NotElf`
 from __future__ import annotations
 
 import errno
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from elftools.elf.dynamic import DynamicSegment, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
+from elftools.elf.sections import SymbolTableSection
 from elftools.elf.segments import InterpSegment
 
 MAGIC = b"\x7fELF"
@@ -75,22 +77,31 @@ def symbols_with(path: Path, index: int) -> list[str]:
     return _guarded(path, lambda elf: _symbols(elf, index))
 
 
+def visible_symbols(data: bytes) -> list[str]:
+    """Names of what an object file defines for others and does not hide. Raises NotElf for anything malformed."""
+    return _read(io.BytesIO(data), _visible)
+
+
 def _guarded(path: Path, read: Callable[[ELFFile], T]) -> T:
     if path.stat().st_size > MAX_BYTES:
         raise NotElf(f"larger than {MAX_BYTES >> 20} MiB")
     with path.open("rb") as stream:
-        try:
-            elf = ELFFile(stream)
-            _bounded(elf)
-            return read(elf)
-        except NotElf:
+        return _read(stream, read)
+
+
+def _read(stream: BinaryIO, read: Callable[[ELFFile], T]) -> T:
+    try:
+        elf = ELFFile(stream)
+        _bounded(elf)
+        return read(elf)
+    except NotElf:
+        raise
+    # pyelftools raises whatever its parsing stumbles over (KeyError, AssertionError, OverflowError, ...), and
+    # a seek to an absurd offset is an OSError too: only a disk that cannot be read is not the file's fault.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:
             raise
-        # pyelftools raises whatever its parsing stumbles over (KeyError, AssertionError, OverflowError, ...), and
-        # a seek to an absurd offset is an OSError too: only a disk that cannot be read is not the file's fault.
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EIO:
-                raise
-            raise NotElf(f"{type(error).__name__}: {str(error)[:120]}") from error
+        raise NotElf(f"{type(error).__name__}: {str(error)[:120]}") from error
 
 
 def _bounded(elf: ELFFile) -> None:
@@ -165,6 +176,20 @@ def _symbols(elf: ELFFile, index: int) -> list[str]:
             if isinstance(ndx, int) and ndx & 0x7FFF == index:
                 names.add(section.get_symbol(number).name)
     return sorted(names)
+
+
+def _visible(elf: ELFFile) -> list[str]:
+    names = []
+    for section in elf.iter_sections():
+        if not isinstance(section, SymbolTableSection):
+            continue
+        if section.num_symbols() > MAX_SYMBOLS:
+            raise NotElf(f"more than {MAX_SYMBOLS} symbols")
+        for symbol in section.iter_symbols():
+            shared = symbol["st_info"]["bind"] != "STB_LOCAL" and symbol["st_shndx"] != "SHN_UNDEF"
+            if shared and symbol["st_other"]["visibility"] not in ("STV_HIDDEN", "STV_INTERNAL"):
+                names.append(str(symbol.name))
+    return names
 
 
 def _limited(items: Iterable[T], what: str) -> list[T]:

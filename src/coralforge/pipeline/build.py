@@ -9,9 +9,10 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from coralforge.config.arch import Arch
 from coralforge.containers.folders import readable_copy, writable_folder
-from coralforge.containers.image import Image
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
+from coralforge.containers.toolchain import compiler_key
 from coralforge.errors import CoralforgeError, build_error
 from coralforge.events import Note, Output, Progress, Sink
 from coralforge.settings import Settings
@@ -55,7 +56,8 @@ class BuildEnvironment:
 
     settings: Settings
     runner: Runner
-    image: Image
+    image: str
+    """The tag of one that has the compiler."""
     sink: Sink
 
 
@@ -99,7 +101,7 @@ def container(
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return ContainerSpec(
         name=name,
-        image=environment.image.tag,
+        image=environment.image,
         command=command,
         mounts=tuple(mounts),
         cpus=min(limits.cpus, os.cpu_count() or 1) if limits.cpus else None,
@@ -116,7 +118,8 @@ def build_libraries(environment: BuildEnvironment, trees: dict[str, Tree], key: 
     project = environment.settings.project
     simulator = readable_copy(project.simulator, staging / "simulator", without=(project.simulator_tests.name,))
     out = run_bazel(environment, BazelJob("libraries", "build-sdk", trees, {"simulator": simulator}), key, staging)
-    _require(out, ["lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "toolchain.json"])
+    made = ("lib/libtensorflowlite.so", "include/edgetpu_c.h", "host/flatc", "check/libarchives.so", "toolchain.json")
+    _require(out, list(made))
     return out
 
 
@@ -157,13 +160,13 @@ class BazelJob:
 def run_bazel(environment: BuildEnvironment, job: BazelJob, key: str, staging: Path) -> Path:
     """Run a script of ``scripts/`` that builds with Bazel; returns the folder below ``staging`` that it filled.
 
-    The Bazel cache is kept per builder image: a compiler that changes invalidates all of it.
+    The Bazel cache is kept per compiler: one that changes invalidates all of it, a sysroot its own part.
     Raises as :func:`run_container`.
     """
     project = environment.settings.project
     out = writable_folder(staging / "out", environment.runner)
-    compiler = environment.image.base or environment.image
-    cache = writable_folder(environment.settings.cache.bazel / compiler.key[:16], environment.runner)
+    compiler = compiler_key(environment.settings)
+    cache = writable_folder(environment.settings.cache.bazel / compiler[:16], environment.runner)
     mounts = [
         Mount(readable_copy(project.bazel, staging / "workspace"), "/workspace"),
         Mount(readable_copy(project.scripts, staging / "scripts"), "/scripts"),
@@ -209,6 +212,7 @@ def _request(settings: Settings, job: BazelJob, staging: Path) -> Path:
         sources[name] = {"digest": fingerprint.of_paths(path), "prebuilt": False}
     request = {
         "arch": settings.arch.value,
+        "platforms": {arch.value: bazel_platform(arch) for arch in Arch},
         "release": settings.release.release,
         "tensorflow_commit": settings.release.tensorflow_commit,
         "variants": [variant.value for variant in settings.variants],
@@ -224,6 +228,18 @@ def _request(settings: Settings, job: BazelJob, staging: Path) -> Path:
     (folder / "request.json").write_text(json.dumps(request, indent=1, sort_keys=True), encoding="utf-8")
     (folder / "request.json").chmod(0o644)
     return folder
+
+
+def bazel_platform(arch: Arch) -> dict[str, object]:
+    """An architecture, as Bazel is told of it."""
+    row = arch.row
+    return {
+        "triple": row.triple,
+        "constraint": f"@platforms//cpu:{row.constraint}",
+        "cpu": row.cpu,
+        "flags": row.flags,
+        "loader": row.loader,
+    }
 
 
 def _require(out: Path, names: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from coralforge import store
 from coralforge.events import Note, Sink, Step
 from coralforge.pipeline.survey import Survey, checked, collect, target_name, with_image
-from coralforge.plan import ARTIFACTS, MODELS, Action, Stage
+from coralforge.plan import ARTIFACTS, MODELS, TOOLCHAIN, Action, Stage
 from coralforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def _discard_damaged(run: Run, survey: Survey, goal: Stage) -> Survey:
 
 def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     from coralforge.bundle.model_files import fetch_models
+    from coralforge.containers.context import packages_of
+    from coralforge.containers.toolchain import builder
     from coralforge.sources.fetch import fetch_all
     from coralforge.sources.trees import to_fetch
 
@@ -100,6 +102,10 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     if wanted:
         with run.step(f"fetch {len(wanted)} source{'s' if len(wanted) > 1 else ''}"):
             fetch_all(wanted, settings.cache.root, settings.mirrors, run.sink)
+    if TOOLCHAIN in names:
+        packages = packages_of(builder(settings))
+        with run.step(f"fetch the {len(packages)} packages of compiler and sysroots"):
+            fetch_all(packages, settings.cache.root, settings.mirrors, run.sink)
     if MODELS in names:
         with run.step("fetch the models"):
             fetch_models(settings, run.sink)
@@ -119,18 +125,19 @@ def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
 
 def _build(run: Run, survey: Survey, goal: Stage) -> None:
     """Everything that needs Docker: the image if it is not there, then the artifacts."""
-    from coralforge.containers import image as images
     from coralforge.containers.docker import DockerRunner
+    from coralforge.containers.image_maker import ImageMaker, exists
+    from coralforge.containers.toolchain import builder as builder_image
     from coralforge.pipeline.build import BuildEnvironment
 
     settings = run.settings
     runner = DockerRunner()
-    builder = images.builder(settings.project.docker, settings.platform)
-    if not images.exists(runner.client, builder):
+    builder = builder_image(settings)
+    if not exists(runner.client, builder):
         with run.step("builder image"):
-            images.ensure(runner.client, builder, settings.project.docker, settings.cache.tmp, run.sink)
+            ImageMaker.of(settings, runner.client, run.sink).ensure(builder)
     survey = with_image(survey, True)
-    _artifacts(run, survey, survey.plan(goal), BuildEnvironment(settings, runner, builder, run.sink))
+    _artifacts(run, survey, survey.plan(goal), BuildEnvironment(settings, runner, builder.tag, run.sink))
 
 
 def _artifacts(run: Run, survey: Survey, actions: tuple[Action, ...], environment: BuildEnvironment | None) -> None:

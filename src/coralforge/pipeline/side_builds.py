@@ -15,8 +15,10 @@ from pathlib import Path
 
 from coralforge import store
 from coralforge.config.base import Variant
-from coralforge.containers import image as images
 from coralforge.containers.docker import DockerRunner
+from coralforge.containers.image import Image
+from coralforge.containers.image_maker import ImageMaker
+from coralforge.containers.toolchain import builder, tester
 from coralforge.events import Sink
 from coralforge.pipeline.build import BuildEnvironment, build_device, build_simulator_tests
 from coralforge.settings import Settings, with_test_sources
@@ -40,9 +42,9 @@ def make_simulator_tests(settings: Settings, destination: Path, sink: Sink) -> S
     """Build the simulator's tests for ``settings.arch`` into ``destination``, which must not exist.
 
     Raises:
-        CoralforgeError: as ``fetch_all``, ``unpack``, ``images.ensure``, ``run_container`` and ``store.exclusive``.
+        CoralforgeError: as ``fetch_all``, ``unpack``, ``ImageMaker.ensure``, ``run_container``, ``store.exclusive``.
     """
-    image = images.tester(settings.project.docker, settings.platform)
+    image = tester(settings)
     key, build = of_paths(settings.project.simulator), build_simulator_tests
     settings = with_test_sources(settings)
     return _make(settings, image, destination, sink, name="simulator-tests", key=key, build=build)
@@ -56,15 +58,14 @@ def make_device(settings: Settings, destination: Path, sink: Sink, *, tests: boo
     Raises:
         CoralforgeError: as :func:`make_simulator_tests`.
     """
-    docker, platform = settings.project.docker, settings.platform
-    image = images.tester(docker, platform) if tests else images.builder(docker, platform)
+    image = tester(settings) if tests else builder(settings)
     settings = with_test_sources(settings) if tests else settings
     key = of_paths(settings.project.device)
     return _make(settings, image, destination, sink, name="device", key=key, build=build_device)
 
 
 def _make(
-    settings: Settings, image: images.Image, destination: Path, sink: Sink, *, name: str, key: str, build: Build
+    settings: Settings, image: Image, destination: Path, sink: Sink, *, name: str, key: str, build: Build
 ) -> SideBuild:
     settings = replace(settings, variants=(Variant.SIMULATED,))  # neither needs libedgetpu's source
     with store.exclusive(settings.cache, sink):
@@ -75,7 +76,7 @@ def _make(
                 make_tree(settings, fact)
         runner = DockerRunner()
         with closing(runner.client), store.staging(settings.cache, f"{name}-{settings.arch.value}") as staging:
-            images.ensure(runner.client, image, settings.project.docker, settings.cache.tmp, sink)
-            environment = BuildEnvironment(settings, runner, image, sink)
+            ImageMaker.of(settings, runner.client, sink).ensure(image)
+            environment = BuildEnvironment(settings, runner, image.tag, sink)
             shutil.copytree(build(environment, trees(settings, facts), key, staging), destination)
     return SideBuild(destination, image.tag)

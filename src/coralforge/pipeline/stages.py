@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,8 @@ def make_libraries(context: Context) -> Path:
     key = context.action.key
     out = build_libraries(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
     gate(out / "lib", _policy(settings))
+    # All of the static libraries in one: what a program that is linked against them could need.
+    gate(out / "check", replace(_policy(settings), stamped=()))
     return out
 
 
@@ -116,7 +118,7 @@ def _bundle_inputs(context: Context) -> BundleInputs:
         release=settings.release.release,
         tensorflow_commit=settings.release.tensorflow_commit,
         arch=settings.arch,
-        platform=settings.platform,
+        floor=settings.floor,
         variants=settings.variants,
         sdk=context.places[Stage.LIBRARIES],
         programs=context.places[Stage.PROGRAMS],
@@ -133,7 +135,7 @@ def _policy(settings: Settings) -> Policy:
     from coralforge.elf import policy_for
 
     forbidden = (str(settings.cache.root), str(settings.project.root), str(Path.home()))
-    return policy_for(settings.arch, settings.platform, settings.release.tensorflow_commit, forbidden)
+    return policy_for(settings.arch, settings.floor, settings.release.tensorflow_commit, forbidden)
 
 
 def publish(settings: Settings, artifact: Path) -> Path:
@@ -161,18 +163,20 @@ def smoke_bundle(
     """
     from coralforge.bundle.bench import Bench, BoardBench, ContainerBench, require_arch
     from coralforge.bundle.smoke import run_smoke
-    from coralforge.containers import image as images
     from coralforge.containers.docker import DockerRunner
+    from coralforge.containers.image import board as board_image
+    from coralforge.containers.image import emulated_board
+    from coralforge.containers.image_maker import ImageMaker, exists
     from coralforge.pipeline.side_builds import make_device
 
     if board:
         require_arch(settings.arch)
     runner = DockerRunner()
     docker, platform = settings.project.docker, settings.platform
-    image = images.emulated_board(docker, platform) if board else images.board(docker, platform, settings.arch)
-    if not images.exists(runner.client, image):
+    image = emulated_board(docker, platform) if board else board_image(docker, platform, settings.arch)
+    if not exists(runner.client, image):
         sink.emit(Step("board image"))
-        images.ensure(runner.client, image, docker, settings.cache.work, sink)
+        ImageMaker.of(settings, runner.client, sink).ensure(image)
     settings.cache.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
         folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None

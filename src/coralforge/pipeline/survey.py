@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 
 from coralforge import store
 from coralforge.bundle.model_files import survey_models
-from coralforge.containers import image as images
+from coralforge.containers import toolchain
+from coralforge.containers.context import packages_of
+from coralforge.containers.image import Image
 from coralforge.pipeline.inputs import digests
 from coralforge.plan import Action, Facts, Inputs, Stage, make_plan
 from coralforge.settings import Settings
+from coralforge.sources.fetch import cached
 from coralforge.sources.trees import survey_sources
 from coralforge.util import fingerprint
 
@@ -36,14 +39,14 @@ def target_name(settings: Settings) -> str:
 
 def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
     """Survey everything once that ``goal`` may depend on."""
-    project = settings.project
-    builder = images.builder(project.docker, settings.platform)
+    builder = toolchain.builder(settings)
     facts = Facts(
         sources=survey_sources(settings),
-        inputs=_inputs(settings, builder),
+        inputs=_inputs(settings),
         present=store.present(settings.cache),
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
+        toolchain_known=goal is not Stage.FETCH or _packages_are_there(settings, builder),
         models=survey_models(settings, again=goal is Stage.FETCH) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
     )
     return checked(settings, Survey(facts), goal, thorough=False)
@@ -62,26 +65,32 @@ def checked(settings: Settings, survey: Survey, goal: Stage, thorough: bool) -> 
     return replace(survey, facts=replace(survey.facts, damaged=damaged))
 
 
+def _packages_are_there(settings: Settings, builder: Image) -> bool:
+    return all(cached(item, settings.cache.root) for item in packages_of(builder))
+
+
 def with_image(survey: Survey, present: bool) -> Survey:
     """The same survey, now that Docker was asked for the builder image."""
     return replace(survey, facts=replace(survey.facts, image_present=present))
 
 
-def _inputs(settings: Settings, builder: images.Image) -> dict[Stage, Inputs]:
+def _inputs(settings: Settings) -> dict[Stage, Inputs]:
     """The inputs of each stage's key, beside sources, models and the key of the stage before."""
-    release, platform = settings.release, settings.platform
-    floors = {"glibc": platform.glibc, "glibcxx": platform.glibcxx, "cxxabi": platform.cxxabi}
+    release, row = settings.release, settings.arch.row
+    target = toolchain.target_key(settings)
     values: dict[Stage, Inputs] = {
         Stage.LIBRARIES: {
             "release": release.release,
             "arch": settings.arch.value,
             "commit": release.tensorflow_commit,
             "variants": "+".join(sorted(variant.value for variant in settings.variants)),
-            "image": builder.key,
-            **floors,
+            "toolchain": target,
         },
-        Stage.PREFIX: {"default variant": settings.variants[0].value},
-        Stage.PROGRAMS: {"image": builder.key},
+        Stage.PREFIX: {
+            "default variant": settings.variants[0].value,
+            "names": " ".join((*row.processors, *row.kernels, row.emulator)),
+        },
+        Stage.PROGRAMS: {"toolchain": target},
         Stage.MODEL: {"runtime": str(release.edgetpu_runtime)},
         Stage.BUNDLE: {
             "release file": fingerprint.of_paths(settings.project.releases / f"{release.release}.yaml"),

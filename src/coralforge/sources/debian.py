@@ -9,6 +9,7 @@ import subprocess
 from urllib.parse import urlsplit
 
 OVERRIDE = "CORALFORGE_DEBIAN_ARCHIVE"
+SNAPSHOT = "CORALFORGE_DEBIAN_SNAPSHOT"
 _FIELDS = ("ORIGIN", "LABEL", "RELEASE", "COMPONENT", "REPO_URI")
 _FORMAT = "|".join(f"$({field})" for field in _FIELDS)
 # apt knows a repository's Origin only after `apt-get update`; before that the suite's name must do.
@@ -35,6 +36,14 @@ def archive_uri() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return parse_targets(done.stdout)
+
+
+def snapshot_uri() -> str | None:
+    """The base address of a snapshot archive, from ``CORALFORGE_DEBIAN_SNAPSHOT``, or None.
+
+    Below it stands Debian's archive as it was at many times: ``20261128T000000Z/pool/...``.
+    """
+    return os.environ.get(SNAPSHOT, "").strip().rstrip("/") or None
 
 
 def parse_targets(text: str) -> str | None:

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.errors import CoralforgeError, missing_error, source_error
+from coralforge.sources.debian import SNAPSHOT, snapshot_uri
 from coralforge.sources.places import applicable, file_name
 from coralforge.sources.records import Wanted
 
 if TYPE_CHECKING:
     from coralforge.sources.refusals import Kind
+
+
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,13 @@ def unavailable(failed: Sequence[Failures], total: int) -> CoralforgeError:
     wrong = any(_only_wrong(item) for item in failed)
     lines = [line for item in failed for line in _lines(item)]
     files = sorted({_wish(item) for item in failed})
-    remedy = (
-        f"put {', '.join(files)} into a folder and pass it with --mirror DIR, "
-        f"or pass a checkout with --source {failed[0].wanted.name}=DIR"
-    )
+    shown = ", ".join(files[:_SHOWN]) + (f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else "")
+    remedy = f"put {shown} into a folder and pass it with --mirror DIR"
+    if failed[0].wanted.replaceable:
+        remedy += f", or pass a checkout with --source {failed[0].wanted.name}=DIR"
+    dated = {place.snapshot for item in failed for place in applicable(item.wanted) if place.snapshot}
+    if dated and snapshot_uri() is None:
+        remedy += f", or set {SNAPSHOT} to an archive that has Debian of {', '.join(sorted(dated))}"
     if wrong:
         remedy += "; wrong bytes mean a damaged mirror, a page in between (proxy, login) or a wrong pin"
     return source_error(

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coralforge.errors import source_error
 from coralforge.events import Sink
-from coralforge.sources.debian import archive_uri
+from coralforge.sources.debian import archive_uri, snapshot_uri
 from coralforge.sources.failures import Failures, disk_error, unavailable
 from coralforge.sources.places import applicable, candidates, file_name
 from coralforge.sources.records import Fetched, Wanted
 from coralforge.sources.workers import run_all
+from coralforge.util import fingerprint
 
 if TYPE_CHECKING:
     from coralforge.sources.transfer import Policy
@@ -33,6 +35,23 @@ def cached(wanted: Wanted, cache: Path) -> Fetched | None:
         if path.is_file():
             return Fetched(wanted.name, place, path, place.address)
     return None
+
+
+def verified(fetched: Fetched) -> Path:
+    """The path of an archive that is used as it is, after its bytes were checked once more. A damaged one is removed.
+
+    Raises:
+        CoralforgeError: reason ``source-digest``, exit code 4.
+    """
+    if fingerprint.of_file(fetched.path) != fetched.place.sha256:
+        fetched.path.unlink()
+        raise source_error(
+            f"{fetched.path.name} in the download cache was damaged",
+            reason="source-digest",
+            details=f"{fetched.path} is not what its sha256 says; it is removed",
+            remedy="run the same command again: it is fetched anew",
+        )
+    return fetched.path
 
 
 def fetch_all(
@@ -60,7 +79,7 @@ def fetch_all(
     from coralforge.sources.download import Downloads
 
     archive = functools.cache(archive_uri)
-    plans = [(item, candidates(item, mirrors, archive)) for item in missing]
+    plans = [(item, candidates(item, mirrors, archive, snapshot_uri())) for item in missing]
     cancel = threading.Event()
     downloads = Downloads(cache / "downloads", sink, cancel, policy)
     try:

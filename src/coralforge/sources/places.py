@@ -25,10 +25,13 @@ def file_name(place: Place) -> str:
     return name if name not in ("", ".", "..") else place.sha256
 
 
-def candidates(wanted: Wanted, mirrors: Sequence[str], archive: Callable[[], str | None]) -> list[Candidate]:
+def candidates(
+    wanted: Wanted, mirrors: Sequence[str], archive: Callable[[], str | None], snapshots: str | None = None
+) -> list[Candidate]:
     """Every address worth trying: all mirrors first, as the user asked for them, then the places themselves.
 
-    A place in the Debian archive has the address ``debian:pool/...`` where ``archive`` knows none.
+    A place in the Debian archive has the address ``debian:pool/...`` where ``archive`` knows none. Last come the
+    places in ``snapshots``, an archive of Debian's archive as it was.
 
     Raises:
         CoralforgeError: ``mirror-missing`` (no such folder) or ``mirror-invalid``; exit code 2.
@@ -38,6 +41,9 @@ def candidates(wanted: Wanted, mirrors: Sequence[str], archive: Callable[[], str
         Candidate(place, address) for mirror in mirrors for place in places for address in _in_mirror(mirror, place)
     ]
     found += [Candidate(place, _origin(place, archive)) for place in places]
+    if snapshots is not None:
+        dated = [place for place in places if place.snapshot]
+        found += [Candidate(place, _below(f"{snapshots}/{place.snapshot}", place)) for place in dated]
     unique: dict[tuple[str, str], Candidate] = {}
     for candidate in found:
         unique.setdefault((candidate.address, candidate.place.sha256), candidate)
@@ -56,7 +62,11 @@ def _origin(place: Place, archive: Callable[[], str | None]) -> str:
     if place.url is not None:
         return place.url
     base = archive()
-    return place.address if base is None else f"{base.rstrip('/')}/{quote(place.debian or '', safe=_SAFE)}"
+    return place.address if base is None else _below(base.rstrip("/"), place)
+
+
+def _below(archive: str, place: Place) -> str:
+    return f"{archive}/{quote(place.debian or '', safe=_SAFE)}"
 
 
 def _in_mirror(mirror: str, place: Place) -> list[str]:

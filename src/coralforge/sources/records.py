@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.config.base import Arch, Place
+from coralforge.config.arch import Arch
+from coralforge.config.base import Place
 from coralforge.config.release import Source
 
 
@@ -53,3 +54,5 @@ class Wanted:
     name: str
     source: Source
     arch: Arch
+    replaceable: bool = True
+    """Whether a checkout can stand in for it: ``--source NAME=DIR``."""

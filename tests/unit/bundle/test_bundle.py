@@ -19,8 +19,8 @@ from coralforge.bundle.describe import BundleInputs
 from coralforge.bundle.manifest import read_manifest, verify
 from coralforge.bundle.pack import pack
 from coralforge.bundle.prefix import assemble_prefix
-from coralforge.config.base import Arch, Variant
-from coralforge.config.pipeline import Platform
+from coralforge.config.arch import OLD_BOARDS, Arch
+from coralforge.config.base import Variant
 from coralforge.elf import gate, policy_for
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.sources.unpack import unpack
@@ -89,7 +89,7 @@ def test_a_bundle_has_its_parts_in_their_places(inputs: BundleInputs, tmp_path: 
 
 def test_the_gate_and_the_manifest_accept_it(inputs: BundleInputs, tmp_path: Path) -> None:
     folder = assembled(inputs, tmp_path)
-    gate(folder, policy_for(Arch.AARCH64, Platform(), COMMIT, [str(tmp_path)]))
+    gate(folder, policy_for(Arch.AARCH64, OLD_BOARDS, COMMIT, [str(tmp_path)]))
     assert verify(folder) == []
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from coralforge.bundle import emulated
-from coralforge.bundle.bench import BOARD_RUN
-from coralforge.config.base import Arch
+from coralforge.config.arch import Arch
+from coralforge.containers.image import board_run
 from coralforge.containers.spec import ContainerSpec
 
 SCRIPT = "/bundle/smoke.sh"
@@ -25,7 +25,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def plugged(bundle: Path, arch: Arch = Arch.AARCH64) -> ContainerSpec:
-    env = (("CORALFORGE_RUN", BOARD_RUN[arch]), ("CORALFORGE_REPORT", "/report/smoke.json"))
+    env = (("CORALFORGE_RUN", board_run(arch)), ("CORALFORGE_REPORT", "/report/smoke.json"))
     spec = ContainerSpec("smoke", "image", ("/bin/sh", "-c", f"cp a b && exec timeout 9 {SCRIPT}"), env=env)
     return emulated.plug_in(spec, Path("/built"), bundle, SCRIPT)
 

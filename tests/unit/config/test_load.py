@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import Place, Variant
 from coralforge.config.json_schema import SCHEMAS, render_schemas
 from coralforge.config.load import load_pipeline, load_release
@@ -65,7 +66,26 @@ class TestPipeline:
         assert pipeline.output == "dist"
         assert pipeline.mirrors == []
         assert pipeline.variants == [Variant.THROTTLED]
-        assert pipeline.platforms["aarch64"].glibc == "2.36"
+        assert pipeline.platforms["aarch64"].floor(Arch.AARCH64) == Floor("2.27", "3.4.25", "1.3.11")
+
+    def test_a_floor_is_what_is_said_of_it_and_else_the_architectures_own(self, tmp_path: Path) -> None:
+        pipeline = load(tmp_path, platforms={"aarch64": {"glibc": "2.31"}})
+        assert pipeline.platforms["aarch64"].floor(Arch.AARCH64) == Floor("2.31", "3.4.25", "1.3.11")
+
+    @pytest.mark.parametrize(
+        ("key", "version", "why"),
+        [
+            ("glibc", "2.36", "5:5: glibc 2.36 cannot be the floor: the sysroot that aarch64 is linked"),
+            ("glibc", "2.5", "5:5: glibc 2.5 cannot be the floor: below 2."),
+            ("glibcxx", "3.4.30", "the sysroot that aarch64 is linked against has 3.4.28"),
+            ("cxxabi", "1.3.1", "cxxabi 1.3.1 cannot be the floor: below 1.3."),
+        ],
+    )  # fmt: skip
+    def test_a_floor_that_cannot_be_met_is_one_error(self, tmp_path: Path, key: str, version: str, why: str) -> None:
+        error = refused_pipeline(tmp_path, platforms={"aarch64": {key: version}})
+        assert error.reason == "floor"
+        assert why in error.brief
+        assert f"or leave it out: then it is {getattr(Arch.AARCH64.row.floor, key)}" in error.remedy
 
     @pytest.mark.parametrize(
         ("changes", "expected"),
@@ -81,7 +101,7 @@ class TestPipeline:
             ({"release": 2.14}, "2:1: release: Input should be a valid string (found 2.14)"),
             ({"release": "2.14"}, "2:1: release: String should match pattern"),
             ({"release": "../../etc"}, "2:1: release: String should match pattern"),
-            ({"platforms": {"armv7": {}}}, "3:1: platforms: unknown architecture 'armv7'; known: aarch64, x86_64"),
+            ({"platforms": {"armv6": {}}}, "unknown architecture 'armv6'; known: aarch64, x86_64, armv7"),
             (
                 {"platforms": {"aarch64": {"suite": "sid"}}},
                 "5:5: platforms.aarch64.suite: Input should be 'bookworm'",

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from coralforge.config.base import Arch, Place, Variant
+from coralforge.config.arch import Arch
+from coralforge.config.base import Place, Variant
 from coralforge.config.load import load_pipeline, load_release
 from coralforge.config.release import Release
 from coralforge.sources.places import file_name

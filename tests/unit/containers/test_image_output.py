@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coralforge.containers.image import Printed
+from coralforge.containers.image_maker import Printed
 from coralforge.events import Output, Progress, Recorder
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coralforge.config.base import Arch
-from coralforge.config.pipeline import Platform
+from coralforge.config.arch import OLD_BOARDS, Arch, Floor
 from coralforge.elf import Policy, Violation, check_tree, gate, policy_for
 from coralforge.elf.contents import scan
 from coralforge.elf.read import NotElf, read_elf, symbols_with
@@ -29,8 +29,10 @@ from tests.support.elf_maker import (
     program,
     write,
 )
+from tests.support.library_maker import Symbol, make_object
 
-POLICY = policy_for(Arch.AARCH64, Platform(), COMMIT, ["/home/somebody/.cache/coralforge", "/"])
+BOOKWORM = Floor("2.36", "3.4.30", "1.3.13")
+POLICY = policy_for(Arch.AARCH64, BOOKWORM, COMMIT, ["/home/somebody/.cache/coralforge", "/"])
 NEEDS_USB = ("libusb-1.0.so.0", "libc.so.6")
 
 
@@ -100,6 +102,18 @@ CASES: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     ),
     "archive of bitcode": (raw("lib/libx.a", archive({"a.o": b"BC\xc0\xde"})), "lib/libx.a", "machine", "not ELF"),
     "archive of programs": (raw("lib/libx.a", archive({"a.o": elf(Spec())})), "lib/libx.a", "machine", "not reloc"),
+    "visible stand-ins": (
+        raw("lib/libcoralfloor.a", archive({"a.o": make_object([Symbol("h", visibility=2), Symbol("fcntl64")])})),
+        "lib/libcoralfloor.a", "visible-symbol", "1 symbol(s) that are not hidden: fcntl64",
+    ),
+    "damaged stand-ins": (
+        raw("lib/libcoralfloor.a", archive({"a.o": make_object([Symbol("f")])[:-100]})),
+        "lib/libcoralfloor.a", "archive", "not a static library",
+    ),
+    "archive of 32 bits": (
+        raw("lib/libx.a", archive({"a.o": make_object([Symbol("f")], 32)})),
+        "lib/libx.a", "machine", "EM_ARM, 32-bit",
+    ),
     "thin archive": (raw("lib/libflatbuffers.a", b"!<thin>\n"), "lib/libflatbuffers.a", "archive", "thin"),
     "cut-off archive": (
         raw("lib/libx.a", archive({"a.o": elf(Spec(kind=1))})[:-9]), "lib/libx.a", "archive", "cut off",
@@ -125,6 +139,26 @@ CASES: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
         "lib/libtensorflowlite_c.so", "stamp", "unknown",
     ),
 }  # fmt: skip
+
+
+def test_hidden_stand_ins_and_what_they_ask_for_are_fine(tmp_path: Path) -> None:
+    data = make_object([Symbol("fcntl64", visibility=2), Symbol("fcntl", defined=False)])
+    write(good_tree(tmp_path) / "lib/libcoralfloor.a", archive({"fcntl64.o": data}))
+    assert violations(tmp_path) == []
+
+
+def test_a_bundle_for_32_bits_has_objects_of_32_bits(tmp_path: Path) -> None:
+    policy = policy_for(Arch.ARMV7, OLD_BOARDS, COMMIT)
+    for bits in (32, 64):
+        write(tmp_path / f"lib{bits}.a", archive({"a.o": make_object([Symbol("f")], bits)}))
+    found = check_tree(tmp_path, replace(policy, stamped=()))
+    assert [(v.file, v.what) for v in found] == [("lib64.a", "machine")]
+
+
+def test_the_c_plus_plus_runtime_of_32_bit_arm_has_a_version_of_its_own(tmp_path: Path) -> None:
+    versions = {"libstdc++.so.6": {"CXXABI_ARM_1.3.3": ["__cxa_end_cleanup"]}}
+    write(good_tree(tmp_path) / "lib/libusb-1.0.so.0", library("libusb-1.0.so.0", versions=versions))
+    assert violations(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -223,7 +257,7 @@ def test_nothing_to_check_is_not_a_pass(tmp_path: Path) -> None:
 
 
 def test_x86_64_has_its_own_machine_and_loader(tmp_path: Path) -> None:
-    policy = policy_for(Arch.X86_64, Platform(), COMMIT)
+    policy = policy_for(Arch.X86_64, BOOKWORM, COMMIT)
     kinds = {what for _, what in violations(good_tree(tmp_path), policy)}
     assert kinds == {"machine", "interpreter", "needed"}
     assert policy.interpreter == "/lib64/ld-linux-x86-64.so.2"

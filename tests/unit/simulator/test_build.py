@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from coralforge.config.pipeline import Platform
-from coralforge.containers import image as images
+from coralforge.containers import toolchain
+from coralforge.containers.base import BASE
+from coralforge.containers.image_maker import ImageMaker
 from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage
 from coralforge.settings import Options, Project, Settings, resolve, with_test_sources
 from coralforge.sources.trees import to_fetch
 from coralforge.util.fingerprint import of_paths
-from tests.conftest import ROOT
 from tests.support.project_maker import copy_project_files
+from tests.support.toolchain_maker import make_toolchain
 
 
 class FakeImages:
@@ -27,7 +29,7 @@ class FakeImages:
     def get(self, tag: str) -> str:
         from docker.errors import ImageNotFound
 
-        if tag not in self.built and tag != images.BASE:
+        if tag not in self.built and tag != BASE:
             raise ImageNotFound("none")
         return tag
 
@@ -88,12 +90,14 @@ def test_a_digest_can_leave_out_a_folder_at_any_depth(tmp_path: Path) -> None:
     assert of_paths(tmp_path, without="tests") == before != of_paths(tmp_path)
 
 
-def test_the_testers_image_adds_to_the_builders_and_is_another_one() -> None:
-    builder, tester = images.builder(ROOT / "docker", Platform()), images.tester(ROOT / "docker", Platform())
+def test_the_testers_image_adds_to_the_builders_and_is_another_one(project: Project) -> None:
+    settings = simulated(project)
+    settings = replace(settings, toolchain=make_toolchain(settings.cache.root))
+    builder, tester = toolchain.builder(settings), toolchain.tester(settings)
     assert tester.base == builder
     assert tester.key != builder.key
     client = FakeImages()
-    images.ensure(client, tester, ROOT / "docker", Path("/nonexistent"), Silent())
+    ImageMaker.of(settings, client, Silent()).ensure(tester)
     assert list(client.built) == [builder.tag, tester.tag]
     assert client.built[tester.tag] == {"BASE": builder.tag}
-    assert client.built[builder.tag]["BASE"] == images.BASE
+    assert client.built[builder.tag] == {"BASE": BASE}

@@ -20,12 +20,13 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from coralforge.config.base import Arch, Place
+from coralforge.config.arch import Arch
+from coralforge.config.base import Place
 from coralforge.config.release import Source
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Event, Note, Progress, Recorder
 from coralforge.sources import download
-from coralforge.sources.fetch import cached, fetch_all
+from coralforge.sources.fetch import cached, fetch_all, verified
 from coralforge.sources.partial import PartialDownload
 from coralforge.sources.records import Fetched, Wanted
 from coralforge.sources.refusals import Cancelled, Refusal, why_unreachable
@@ -625,7 +626,8 @@ def test_the_debian_place_goes_through_the_machines_own_archive(
 SCRIPT = """
 import sys
 from pathlib import Path
-from coralforge.config.base import Arch, Place
+from coralforge.config.arch import Arch
+from coralforge.config.base import Place
 from coralforge.config.release import Source
 from coralforge.events import Recorder
 from coralforge.sources.fetch import fetch_all
@@ -642,6 +644,34 @@ print(fetch_all([Wanted("thing", source, Arch.AARCH64)], Path(cache), [], Record
 def other_run(bench: Bench, address: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", SCRIPT, str(bench.cache), address, digest(DATA)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_package_that_left_its_archive_comes_from_a_snapshot_of_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(debian="pool/c/clang.deb", sha256=digest(DATA), size=len(DATA), snapshot="20261128T000000Z")
+    source = Source(version="19", licence="NOASSERTION", places=[place])
+    wanted = Wanted("clang (amd64)", source, Arch.X86_64, replaceable=False)
+    monkeypatch.setenv("CORALFORGE_DEBIAN_ARCHIVE", f"file://{tmp_path}/archive")
+    monkeypatch.delenv("CORALFORGE_DEBIAN_SNAPSHOT", raising=False)
+    error = bench.fail(wanted)
+    assert "set CORALFORGE_DEBIAN_SNAPSHOT to an archive that has Debian of 20261128T000000Z" in error.remedy
+    assert "--source" not in error.remedy
+    kept = tmp_path / "snapshot/20261128T000000Z/pool/c/clang.deb"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(DATA)
+    monkeypatch.setenv("CORALFORGE_DEBIAN_SNAPSHOT", f"file://{tmp_path}/snapshot/")
+    assert bench.fetch(wanted)["clang (amd64)"].path.read_bytes() == DATA
+
+
+def test_a_damaged_archive_is_not_used_as_it_is_and_fetched_anew(bench: Bench, address: str) -> None:
+    fetched = bench.fetch(want(address))["thing"]
+    assert verified(fetched) == fetched.path
+    fetched.path.write_bytes(DATA[:-1] + b"x")
+    with pytest.raises(CoralforgeError) as caught:
+        verified(fetched)
+    assert (caught.value.reason, caught.value.code) == ("source-digest", ExitCode.SOURCE)
+    assert verified(bench.fetch(want(address))["thing"]).read_bytes() == DATA
 
 
 def test_two_runs_share_one_download(bench: Bench, httpserver: HTTPServer) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.config.base import Arch, Place
+from coralforge.config.arch import Arch
+from coralforge.config.base import Place
 from coralforge.config.release import Source
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.sources.debian import archive_uri, parse_targets
@@ -41,6 +42,18 @@ def test_a_place_for_another_architecture_is_left_out() -> None:
 
 def test_without_a_debian_archive_the_place_is_still_named() -> None:
     assert addresses(want(DEBIAN), []) == ["debian:pool/main/r/repo/repo_1.2+dfsg~1.orig.tar.xz"]
+
+
+def test_a_snapshot_archive_is_asked_last_and_for_what_has_a_date_only() -> None:
+    dated = DEBIAN.model_copy(update={"snapshot": "20261128T000000Z"})
+    found = candidates(want(UPSTREAM, dated), [], lambda: "http://deb.example/debian", "http://old.example")
+    assert [candidate.address for candidate in found] == [
+        "https://host.example/o/repo/archive/v1.2.tar.gz",
+        "http://deb.example/debian/pool/main/r/repo/repo_1.2+dfsg~1.orig.tar.xz",
+        "http://old.example/20261128T000000Z/pool/main/r/repo/repo_1.2+dfsg~1.orig.tar.xz",
+    ]
+    undated = candidates(want(UPSTREAM, DEBIAN), [], lambda: None, "http://old.example")
+    assert not any("old.example" in candidate.address for candidate in undated)
 
 
 def test_mirrors_are_asked_first_for_every_place_by_three_names(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_an_old_libstdcxx_is_named(machine: Board, shell: list[str]) -> None:
 
 def test_the_needs_are_the_platforms_floors(machine: Board) -> None:
     machine.loader(AARCH64, "2.1")
-    needed = f"need glibc {settings('aarch64').platform.glibc} or newer"
+    needed = f"need glibc {settings('aarch64').floor.glibc} or newer"
     assert needed in machine.check("aarch64", ["sh"], needs={})
 
 

@@ -2,7 +2,10 @@
 
 load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
 load("@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl", "env_entry", "env_set", "feature", "flag_group", "flag_set", "tool_path")
-load("@coralforge_toolchain//:toolchain.bzl", "CLANG_MAJOR", "TOOLCHAIN_DIGEST")
+load("@coralforge_toolchain//:toolchain.bzl", "CLANG_MAJOR")
+
+# Where docker/builder.Dockerfile unpacks the compiler.
+LLVM = "/opt/llvm/usr/lib/llvm-" + CLANG_MAJOR
 
 CXX_ACTIONS = [
     ACTION_NAMES.cpp_compile,
@@ -63,21 +66,27 @@ def _flags(name, actions, flags, enabled = True):
     )
 
 def _config_impl(ctx):
-    triple = ctx.attr.cpu + "-linux-gnu"
+    triple = ctx.attr.triple
     sysroot = "/opt/sysroots/" + triple
     every_action = COMPILE_ACTIONS + LINK_ACTIONS
     features = [
         feature(
             name = "toolchain_digest",
             enabled = True,
-            # The compiler and the sysroot are no inputs of an action. Its environment is part of its key,
-            # so a new image rebuilds, and a remote cache cannot mix up two images.
-            env_sets = [env_set(
-                actions = every_action + [ACTION_NAMES.cpp_link_static_library],
-                env_entries = [env_entry("CORALFORGE_TOOLCHAIN", TOOLCHAIN_DIGEST)],
-            )],
+            # The compiler and the sysroot are no inputs of an action. Its environment is part of its key, so a new
+            # image rebuilds, and a remote cache cannot mix up two images. A library that changes compiles nothing.
+            env_sets = [
+                env_set(
+                    actions = COMPILE_ACTIONS,
+                    env_entries = [env_entry("CORALFORGE_TOOLCHAIN", ctx.attr.headers)],
+                ),
+                env_set(
+                    actions = LINK_ACTIONS + [ACTION_NAMES.cpp_link_static_library],
+                    env_entries = [env_entry("CORALFORGE_TOOLCHAIN", ctx.attr.digest)],
+                ),
+            ],
         ),
-        _flags("target", every_action, ["--target=" + triple]),
+        _flags("target", every_action, ["--target=" + triple] + ctx.attr.flags),
         _flags("compile_flags", COMPILE_ACTIONS, COMPILE_FLAGS),
         _flags("cxx_standard", CXX_ACTIONS, ["-std=c++17"]),
         _flags("link_flags", LINK_ACTIONS, LINK_FLAGS),
@@ -108,19 +117,26 @@ def _config_impl(ctx):
         cxx_builtin_include_directories = [
             "%sysroot%/usr/include",
             "%sysroot%/usr/lib/gcc",
-            "/usr/lib/clang/%s/include" % CLANG_MAJOR,
+            "%s/lib/clang/%s/include" % (LLVM, CLANG_MAJOR),
         ],
         features = features,
         host_system_name = "local",
         target_cpu = ctx.attr.cpu,
         target_libc = "glibc",
         target_system_name = triple,
-        tool_paths = [tool_path(name = name, path = "/usr/bin/" + tool) for name, tool in tools.items()],
+        tool_paths = [tool_path(name = name, path = "%s/bin/%s" % (LLVM, tool)) for name, tool in tools.items()],
         toolchain_identifier = "clang-" + triple,
     )
 
 config = rule(
     implementation = _config_impl,
-    attrs = {"cpu": attr.string(mandatory = True)},
+    attrs = {
+        "cpu": attr.string(mandatory = True),
+        # Of compiler and sysroot together, and of the compiler with the sysroot's headers.
+        "digest": attr.string(mandatory = True),
+        "flags": attr.string_list(),
+        "headers": attr.string(mandatory = True),
+        "triple": attr.string(mandatory = True),
+    },
     provides = [CcToolchainConfigInfo],
 )

@@ -1,0 +1,69 @@
+"""The Debian base that all images are built on: pulled, or made from Debian packages where no registry answers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from coralforge.containers.docker import LABEL
+from coralforge.errors import missing_error
+from coralforge.events import Note, Sink
+from coralforge.sources.debian import archive_uri
+
+BASE_SUITE = "forky"  # the only one with Bazel 7 (bazel-bootstrap); no program of it ends up in a bundle
+BASE = f"coralforge-base:{BASE_SUITE}"
+PULLED = f"debian:{BASE_SUITE}-slim"
+
+
+def ensure_base(client: Any, tmp: Path, sink: Sink) -> None:
+    """Have the base in Docker. Raises CoralforgeError: ``base-image``, exit code 3."""
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        client.images.get(BASE)
+        return
+    except ImageNotFound:
+        pass
+    try:
+        sink.emit(Note(f"base image: pulling {PULLED}"))
+        client.images.pull(PULLED).tag(BASE)
+    except APIError as error:
+        sink.emit(Note(f"no container registry answers ({_first_line(error)}); making the base from Debian packages"))
+        _bootstrap_base(client, tmp, sink)
+
+
+def _bootstrap_base(client: Any, tmp: Path, sink: Sink) -> None:
+    program, archive = shutil.which("mmdebstrap"), archive_uri()
+    if program is None or archive is None:
+        raise missing_error(
+            "the base image can neither be pulled nor made here",
+            reason="base-image",
+            details=("mmdebstrap is not installed" if program is None else "apt is not configured on this machine"),
+            remedy="apt-get install mmdebstrap debian-archive-keyring, "
+            f"or docker pull {PULLED} where a registry answers",
+        )
+    tmp.mkdir(parents=True, exist_ok=True)
+    tar = tmp / f"base-{BASE_SUITE}.tar"
+    command = [program, "--variant=apt", "--quiet", BASE_SUITE, str(tar), archive]
+    for option in ('Acquire::Check-Valid-Until "false"', 'Acquire::Check-Date "false"'):
+        command.insert(1, f"--aptopt={option}")
+    sink.emit(Note("base image: mmdebstrap (about 40 s)"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        if done.returncode != 0:
+            raise missing_error(
+                f"mmdebstrap could not make the base image (exit status {done.returncode})",
+                reason="base-image",
+                details="\n".join(done.stderr.splitlines()[-12:]),
+                remedy="look at this machine's apt configuration and at the space in " + str(tmp),
+            )
+        repository, tag = BASE.split(":")
+        client.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"LABEL {LABEL}=1"])
+    finally:
+        tar.unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,0 +1,133 @@
+"""Builds the images that Docker does not have."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coralforge.containers.base import BASE, ensure_base
+from coralforge.containers.context import lay_out
+from coralforge.containers.docker import LABEL
+from coralforge.containers.image import Image
+from coralforge.errors import CoralforgeError, build_error, missing_error
+from coralforge.events import Output, Progress, Sink
+from coralforge.settings import Cache, Settings
+
+_RECENT = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what went to stderr red
+
+
+def exists(client: Any, image: Image) -> bool:
+    """Whether Docker has the image."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(image.tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class ImageMaker:
+    """Makes the images that Docker does not have. Packages are fetched into ``cache``, from ``mirrors`` first."""
+
+    client: Any
+    recipes: Path
+    cache: Cache
+    sink: Sink
+    mirrors: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, client: Any, sink: Sink) -> ImageMaker:
+        """The one for a run with these settings."""
+        return cls(client, settings.project.docker, settings.cache, sink, settings.mirrors)
+
+    def ensure(self, image: Image) -> str:
+        """Build the image unless Docker has it; returns its tag.
+
+        Raises:
+            CoralforgeError: ``image-build`` (exit code 5), ``base-image`` or ``no-space`` (3), and as ``lay_out``.
+        """
+        if exists(self.client, image):
+            return image.tag
+        if image.base is None:
+            ensure_base(self.client, self.cache.work, self.sink)
+        else:
+            self.ensure(image.base)
+        self.cache.work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"image-{image.name}-", dir=self.cache.work) as context:
+            lay_out(Path(context), image, self.recipes, self.cache, self.mirrors, self.sink)
+            self._build(image, Path(context))
+        return image.tag
+
+    def _build(self, image: Image, context: Path) -> None:
+        printed = Printed(image.name, self.sink)
+        stream = self.client.api.build(
+            path=str(context),
+            dockerfile=f"{image.name}.Dockerfile",
+            tag=image.tag,
+            buildargs={"BASE": image.base.tag if image.base else BASE, **dict(image.arguments)},
+            labels={LABEL: "1"},
+            rm=True,
+            forcerm=True,
+            decode=True,
+            use_config_proxy=True,
+        )
+        for message in stream:
+            if "error" in message:
+                raise _failed(image, str(message["error"]).strip(), printed.last())
+            printed.take(str(message.get("stream", "")))
+        if not exists(self.client, image):  # a cut stream ends without an error
+            raise _failed(image, "Docker ended the build without an image", printed.last())
+
+
+@dataclass
+class Printed:
+    """The output of an image build as lines. A program that prints letter by letter comes in as many messages."""
+
+    name: str
+    sink: Sink
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    rest: str = ""
+
+    def take(self, text: str) -> None:
+        """Tell the sink of all lines that are complete by now."""
+        *lines, self.rest = (self.rest + _COLOUR.sub("", text)).split("\n")
+        for line in lines:
+            self._line(line.rstrip())
+
+    def last(self) -> list[str]:
+        """The last lines, the one that was cut off included."""
+        self.take("\n")
+        return list(self.recent)
+
+    def _line(self, line: str) -> None:
+        if not line:
+            return
+        self.sink.emit(Output(f"image {self.name}", line))
+        self.recent.append(line)
+        step = re.match(r"Step (\d+)/(\d+) : (.*)", line)
+        if step:
+            self.sink.emit(Progress(f"image {self.name}", int(step[1]) - 1, int(step[2]), "steps"))
+
+
+def _failed(image: Image, problem: str, recent: Sequence[str]) -> CoralforgeError:
+    details = "\n".join([*recent, problem])
+    if "no space left" in details.lower():
+        return missing_error(
+            f"no space left for Docker while the image {image.name} was built",
+            reason="no-space",
+            remedy="free some space where Docker keeps its images (docker system df shows what uses it)",
+        )
+    return build_error(
+        f"the image {image.name} could not be built from docker/{image.name}.Dockerfile",
+        reason="image-build",
+        details=details,
+        remedy="if a package could not be downloaded, look at the network and at this machine's apt configuration",
+    )

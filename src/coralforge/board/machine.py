@@ -48,20 +48,10 @@ def qemu_command(machine: Machine) -> tuple[str, ...]:
     """QEMU's command line. The disk forgets all that was written to it when the machine ends."""
     virtual = EMULATED.row.virtual
     assert virtual is not None
-    append = (
-        f"console={virtual.console} quiet loglevel=4 mitigations=off panic=-1 coralforge.key={machine.public_key}"
-    )
-    command = [
-        virtual.program,
-        "-M",
-        virtual.machine,
-        "-display",
-        "none",
-        "-monitor",
-        "none",
-        "-nodefaults",
-        "-no-reboot",
-    ]
+    append = f"console={virtual.console} quiet loglevel=4 mitigations=off panic=-1"
+    append += f" coralforge.key={machine.public_key}"
+    command = [virtual.program, "-M", virtual.machine, "-nodefaults", "-no-reboot"]
+    command += ["-display", "none", "-monitor", "none"]
     accelerator = ("kvm", "host") if machine.kvm else ("tcg,thread=multi", virtual.processor)
     command += ["-accel", accelerator[0], "-cpu", accelerator[1]]
     command += ["-smp", f"{machine.processors}", "-m", f"{machine.memory_mib}"]

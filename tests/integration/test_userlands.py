@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.bundle.smoke import board_run
 from coralforge.config.arch import Arch
 from coralforge.config.userlands import USERLANDS, Userland
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board
+from coralforge.containers.image import board, board_run
 from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.containers.toolchain import builder

@@ -40,10 +40,12 @@ class Userland:
         return all(_numbers(floors[family]) <= _numbers(offered[family]) for family in offered if family in floors)
 
 
+BOOKWORM = Userland("bookworm", "bookworm", Floor("2.36", "3.4.30", "1.3.13"))
+"""The one that the whole emulated board has."""
 USERLANDS = (
     Userland("glibc-2.27", "bullseye", OLD_BOARDS, masked=True),
     Userland("bullseye", "bullseye", BULLSEYE),
-    Userland("bookworm", "bookworm", Floor("2.36", "3.4.30", "1.3.13")),
+    BOOKWORM,
     Userland("trixie", "trixie", Floor("2.41", "3.4.33", "1.3.15")),
 )
 """All of them, the oldest first."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.config.arch import BUILD_MACHINE, Arch
+from coralforge.config.arch import BUILD_MACHINE, EMULATED, Arch
 from coralforge.config.base import Place
 from coralforge.config.userlands import Userland
 from coralforge.containers.base import BASE_SUITE
@@ -49,6 +49,28 @@ def board(recipes: Path, userland: Userland, arch: Arch) -> Image:
         "masked": userland.note,
     }
     return make_image(recipes, "board", arguments, files={"userland.json": json.dumps(facts)})
+
+
+def board_run(arch: Arch) -> str:
+    """The prefix that programs of the bundle run with in the board image."""
+    row = arch.row
+    if arch is BUILD_MACHINE:
+        return f"/board{row.loader} --library-path /board/lib/{row.triple}:/board/usr/lib/{row.triple}"
+    return f"{row.emulator} -L /board"
+
+
+def emulated_board(recipes: Path, userland: Userland) -> Image:
+    """A whole board of EMULATED: the board image, QEMU's system emulator, a kernel, and a root file system."""
+    row = EMULATED.row
+    assert row.virtual is not None
+    arguments = {
+        "BOARD_SUITE": userland.suite,
+        "DEBIAN_ARCH": row.debian,
+        "QEMU": row.virtual.program,
+        "QEMU_PACKAGE": row.virtual.package,
+        "KERNEL_PACKAGE": row.virtual.kernel,
+    }
+    return make_image(recipes, "emulated-board", arguments, board(recipes, userland, EMULATED))
 
 
 def edgetpu_compiler(recipes: Path, arguments: Mapping[str, str]) -> Image:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from coralforge.bundle.assemble import assemble
+from coralforge.bundle.bench import ContainerBench
 from coralforge.bundle.pack import pack
 from coralforge.bundle.smoke import run_smoke
 from coralforge.config.base import Variant
@@ -66,7 +67,9 @@ class Bench:
     sink: Recorder = field(default_factory=Recorder)
 
     def run(self, board: FakeBoard) -> Any:
-        return run_smoke(self.archive, board, "coralforge-board:test", self.work, self.report, self.sink)
+        return run_smoke(
+            self.archive, ContainerBench(board, "coralforge-board:test"), self.work, self.report, self.sink
+        )
 
     def fails(self, board: FakeBoard) -> CoralforgeError:
         with pytest.raises(CoralforgeError) as caught:
@@ -94,7 +97,11 @@ def bench(made: Path, tmp_path: Path) -> Bench:
 
 def test_an_emulated_device_is_said(bench: Bench, tmp_path: Path) -> None:
     result = run_smoke(
-        bench.archive, FakeBoard(), "coralforge-board:test", bench.work, bench.report, bench.sink, tmp_path
+        bench.archive,
+        ContainerBench(FakeBoard(), "coralforge-board:test", tmp_path),
+        bench.work,
+        bench.report,
+        bench.sink,
     )
     data = json.loads(bench.report.read_text())
     assert data["device"] == {"kind": "emulated", "models": 0, "stats": None}

@@ -44,7 +44,7 @@ PINS = """
 ASK = """
 import json, sys
 from pathlib import Path
-from coralforge.bundle.smoke import board_run
+from coralforge.containers.image import board_run
 from coralforge.config.arch import Arch
 from coralforge.config.userlands import USERLANDS
 from coralforge.containers.image import board

@@ -13,7 +13,7 @@ import pytest
 
 from coralforge.config.arch import BUILD_MACHINE, Arch
 from tests.conftest import ROOT
-from tests.support.project_maker import copy_project_files
+from tests.support.project_maker import DEFAULT_RELEASE, copy_project_files
 
 ROW = """
     INVENTED = Row(
@@ -94,7 +94,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_bundle_is_named_by_its_triple(told: Any) -> None:
-    assert told["bundle"] == "coralforge-2.14.1-riscv64-linux-gnu"
+    assert told["bundle"] == f"coralforge-{DEFAULT_RELEASE}-riscv64-linux-gnu"
 
 
 def test_the_builder_image_gets_its_packages_flags_and_floor(told: Any) -> None:
@@ -134,7 +134,7 @@ def test_projects_get_a_toolchain_file_and_a_preset(told: Any) -> None:
     assert "qemu-riscv64-static" in told["project"]["Makefile"]
     assert "$(filter $(shell uname -m),riscv64 rv64)" in told["project"]["Makefile"]
     assert "qemu-riscv64-static" in told["package"]["smoke.sh"]
-    assert "coralforge-2.14.1-riscv64-linux-gnu.tar.gz" in told["package"]["check-board.sh"]
+    assert f"coralforge-{DEFAULT_RELEASE}-riscv64-linux-gnu.tar.gz" in told["package"]["check-board.sh"]
     assert "^(riscv64|rv64)$" in told["package"]["lib/cmake/Coral/CoralConfig.cmake"]
 
 

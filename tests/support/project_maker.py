@@ -10,7 +10,7 @@ from coralforge.settings import Project
 from tests.conftest import ROOT
 
 DEFAULT_RELEASE = load_pipeline(ROOT / "pipeline.yaml").release
-"""What is built where a test names no release; tests that need another one make it."""
+"""The release that is built where a test names none."""
 PROJECT_FOLDERS = ("docker", "releases", "scripts", "simulator", "src", "templates", "toolchains")
 PROJECT_FILES = ("LICENSE", "pipeline.yaml", "requirements-models.lock")
 

@@ -236,7 +236,7 @@ def lint(said: Said) -> None:
 
 @verb(called="format")
 def format_sources(said: Said) -> None:
-    """Write all sources anew in the project's form: ruff and clang-format."""
+    """Write all sources anew in the project's form (ruff, clang-format), and the schemas in docs/."""
     from coralforge.commands.lint import format_tools, run_tools
 
     sys.exit(run_tools(ROOT, format_tools(ROOT)))

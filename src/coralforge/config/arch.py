@@ -1,6 +1,6 @@
 """The table of architectures: everything that depends on one stands in its row, and nowhere else.
 
-To add one: a row here, and the packages of its sysroot in toolchains/toolchain.yaml.
+To add one: a row here, the packages of its sysroot in toolchains/toolchain.yaml, and what CONTRIBUTING.md says.
 """
 
 from __future__ import annotations
@@ -64,7 +64,11 @@ class Row:
     name: str
     """Its name on the command line and in pipeline.yaml."""
     triple: str
-    """The GNU triple; it names sysroots, bundles and toolchain files."""
+    """The GNU triple; it names sysroots, bundles and toolchain files.
+
+    As in Debian: the target's folder below /usr/lib, and below /usr/lib/gcc. Where the two have different names
+    (i386), libstdc++ gets no stand-ins (docker/builder/floor.py).
+    """
     debian: str
     """Debian's name of it."""
     processors: tuple[str, ...]

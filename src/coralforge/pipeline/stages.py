@@ -24,7 +24,7 @@ from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
-from coralforge.templates import File, render_bundle, render_consumer, write_files
+from coralforge.templates import PROGRAMS, File, render_bundle, render_consumer, write_files
 from coralforge.util.atomic import replacing
 from coralforge.util.fingerprint import of_file
 
@@ -79,7 +79,8 @@ def make_programs(context: Context) -> Path:
     project = staging / "project"
     write_files(render_consumer(settings), project)
     write_files({PurePosixPath(n): File(c) for n, c in stripes.sample_files().items()}, project / "sample")
-    return build_programs(context.environment, project, context.places[Stage.PREFIX], context.action.key, staging)
+    prefix, key = context.places[Stage.PREFIX], context.action.key
+    return build_programs(context.environment, project, PROGRAMS, prefix, key, staging)
 
 
 def make_model(context: Context) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
+COLUMNS = 120
 PAGES = sorted(
     path.relative_to(ROOT)
     for pattern in ("*.md", "docs/*.md", "device/*.md", "simulator/*.md", "tests/data/*.md", "toolchains/bazel/*.md")
@@ -19,10 +21,26 @@ LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 FOLDERS = ("src", "scripts", "docker", "device", "simulator", "tests", "toolchains")
 
 
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers; neither tables nor code nor headings."""
+    fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced and not line.startswith(("    ", "|", "#")):
+            yield number, line
+
+
 def anchors(text: str) -> set[str]:
     """The names that GitHub gives headings."""
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {"#" + re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_no_line_of_prose_is_longer_than_a_screen(page: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [number for number, line in prose(text) if len(line) > COLUMNS] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -143,7 +143,7 @@ def test_without_udev_rules_the_device_is_refused_and_what_is_said_to_do_helps(d
     assert refused.status == FORBIDDEN, refused.output
     assert "70-coral-edgetpu.rules" in refused.output
     assert f"{USER} may not open" in refused.output
-    smoke = desk.run("./smoke.sh")
+    smoke = desk.run("CORALFORGE_RUNS=2 ./smoke.sh")
     assert smoke.status == 1, smoke.output
     said = re.search(r"as root, run: (.*)", refused.output)
     assert said, refused.output
@@ -186,7 +186,7 @@ def test_a_model_in_the_bundle_is_tried_by_its_own_smoke_test(desk: Desk) -> Non
     names = {COMPILED: "model_edgetpu.tflite", PLAIN: "model.tflite", LABELS: "labels.txt", IMAGE: "image.bmp"}
     copies = " && ".join(f"cp ~/{file.name} $cat/{name}" for file, name in names.items())
     cat = "cat=share/models/cat && mkdir -p $cat"
-    ran = desk.run(f"{cat} && {copies} && echo '{expected}' >$cat/expected.json && ./smoke.sh")
+    ran = desk.run(f"{cat} && {copies} && echo '{expected}' >$cat/expected.json && CORALFORGE_RUNS=2 ./smoke.sh")
     assert ran.status == 0, ran.output
     for step in ("cat.delegate-benchmark", "cat.delegate-label"):
         assert f"ok    {step}" in ran.output
@@ -234,8 +234,8 @@ def test_a_slow_bus_is_seen(desk: Desk) -> None:
 def test_a_device_that_falls_silent_is_given_up(desk: Desk) -> None:
     desk.install_rules()
     desk.plug("--fault", "hang")
-    # Loading the firmware takes its time on a busy machine; what is asked for can only end by the limit.
-    ran = desk.run(f"bin/model ~/{COMPILED.name} ~/{LABELS.name} ~/{IMAGE.name} 0 --timeout 30")
+    # Nothing but the limit can end it; where loading the firmware takes longer than that, it is the same.
+    ran = desk.run(f"bin/model ~/{COMPILED.name} ~/{LABELS.name} ~/{IMAGE.name} 0 --timeout 10")
     assert ran.status == TIMED_OUT, ran.output
     desk.unplug()
 

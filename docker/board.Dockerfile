@@ -58,6 +58,10 @@ RUN configured="$(apt-get update --print-uris | sed -n "/security/d; s|^'\(.*\)/
       ln -sfnr "$root$(readlink "$link")" "$link"; \
     done
 
+# qemu -L looks below /board for what a program opens, but not for what it asks statx() about. The loader of a 32-bit glibc with 64-bit
+# time does that with folders it did not find a library in, and never looks into one again that is not there: so they are.
+RUN cd /board && for folder in lib/*-linux-* usr/lib/*-linux-*; do if [ -d "$folder" ]; then mkdir -p "/$folder"; fi; done
+
 # Its userland: masked where that is an older one than any suite has, and in any case measured. Python is here for that only.
 COPY userland.json board/userland.py /opt/coralforge/
 RUN cd /opt/coralforge \

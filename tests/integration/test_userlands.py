@@ -36,11 +36,12 @@ pytestmark = [
 SOURCES = ROOT / "tests/integration/libstdcxx"
 NAMED = {one.name: one for one in USERLANDS}
 OLDEST, NEWEST = USERLANDS[0], USERLANDS[-1]
-# The oldest and the newest system, one as old as Raspberry Pi OS 11 (32-bit), and the oldest one without emulation.
+# The oldest and the newest system; for 32 bits the one whose loader looks for folders by statx(), a trap under qemu
+# (see docker/board.Dockerfile); and the oldest one without emulation.
 SHOWN = [
     (Arch.AARCH64, OLDEST),
     (Arch.AARCH64, NEWEST),
-    (Arch.ARMV7, NAMED["bullseye"]),
+    (Arch.ARMV7, NAMED["bookworm"]),
     (Arch.X86_64, OLDEST),
 ]
 PARTS = [

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from coralforge.commands.options import BUILT, PLANNED, SHARED, Option, Said, verb  # noqa: E402 - found by the line above
+from coralforge.config.userlands import USERLANDS  # noqa: E402
 
 if TYPE_CHECKING:
     from coralforge.settings import Options
@@ -85,15 +86,47 @@ def template(said: Said) -> None:
 @verb(
     bundle=Option("The bundle's .tar.gz (default: the one of --arch in dist/)."),
     report=Option("Where the JSON report goes (default: beside the bundle)."),
+    board=Option("emulated: on a whole emulated board (aarch64) with its own kernel (default: none, a container)."),
     device=Option("A device to plug in: none, or emulated, a stand-in at the USB wire (default: none)."),
+    userland=Option(
+        f"The board's C and C++ libraries: {', '.join(one.name for one in USERLANDS)} "
+        "(default: the oldest that the bundle's floor promises to fit)."
+    ),
     arch=SHARED["arch"],
     release=SHARED["release"],
 )
 def smoke(said: Said) -> None:
-    """Run a bundle's smoke test on an emulated board."""
+    """Run a bundle's smoke test in a container with a board's libraries, or on a whole emulated board."""
     from coralforge.commands import boundary, pipeline
 
-    boundary.run(pipeline.smoke, _options(said), said.bundle, said.report, said.device)
+    boundary.run(pipeline.smoke, _options(said), pipeline.SmokeRequest.of(said))
+
+
+@verb(
+    short_flags=False,  # many begin with s
+    start=Option("Boot it, unless it runs.", default=False),
+    stop=Option("Stop it; it forgets all that was written to it.", default=False),
+    status=Option("Say whether it runs, and how to reach it.", default=False),
+    ssh=Option("Log in.", default=False),
+    plug=Option("Plug an emulated device into it (docs/device.md).", default=False),
+    unplug=Option("Pull the emulated device out.", default=False),
+    user=Option("Whom to log in as: coral (in plugdev, may use sudo), guest (in no group) or root.", default="coral"),
+    model=Option("A compiled model that the device is to know; repeatable.", repeatable=True),
+    plain=Option("What it was compiled from; repeatable, one for each --model.", repeatable=True),
+    speed=Option("Of the device's USB: super, high or full (default: super)."),
+    fault=Option(
+        "A fault of the device: NAME or NAME=NUMBER, see docs/device.md; repeatable.",
+        repeatable=True,
+    ),
+    port=Option("USB port: 1 or 2.", default="1"),
+    name=Option("Name of the board: there may be several.", default="board"),
+)
+def board(said: Said) -> None:
+    """Try things on a whole emulated aarch64 board, with its own kernel and users: a virtual machine, no hardware."""
+    from coralforge.commands import board as boards
+    from coralforge.commands import boundary
+
+    boundary.run(boards.run, _options(said), said)
 
 
 @verb(
@@ -203,7 +236,7 @@ def lint(said: Said) -> None:
 
 @verb(called="format")
 def format_sources(said: Said) -> None:
-    """Write all sources anew in the project's form: ruff and clang-format."""
+    """Write all sources anew in the project's form (ruff, clang-format), and the schemas in docs/."""
     from coralforge.commands.lint import format_tools, run_tools
 
     sys.exit(run_tools(ROOT, format_tools(ROOT)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -86,6 +87,12 @@ def tensorflow_found() -> bool:
 
 THINGS = (
     Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
+    Thing(
+        "emulated_board",
+        lambda: shutil.which("ssh") is not None,
+        "there is no SSH client (apt-get install openssh-client)",
+        in_ci=True,
+    ),
     Thing("tensorflow", tensorflow_found, "TensorFlow is not installed (scripts/bootstrap --models)", in_ci=True),
     Thing(
         "libedgetpu_source",

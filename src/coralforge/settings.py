@@ -124,10 +124,15 @@ class Cache:
         return self.root / "work"
 
     @property
+    def boards(self) -> Path:
+        """Folders of emulated boards that run: keys, console, what they wrote to their disks."""
+        return self.root / "boards"
+
+    @property
     def remakeable(self) -> tuple[Path, ...]:
         """All that can be made again without a network."""
         older = self.root / "smoke"  # where versions before 0.2 had the folders of the smoke test
-        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, older)
+        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, self.boards, older)
 
     @property
     def lock(self) -> Path:

@@ -15,6 +15,8 @@ from coralforge.errors import CoralforgeError, ExitCode, user_error
 from coralforge.settings import Settings
 
 SUFFIX = ".j2"
+PROGRAMS = ("lstpu", "model", "benchmark")
+"""The programs of the consumer project, and so of a bundle."""
 _CHECK = PurePosixPath("check-board.sh")
 
 
@@ -33,6 +35,7 @@ def variables(settings: Settings, project: str = "coral-app") -> dict[str, objec
     """The variables of templates; an unknown name in a template is an error."""
     return {
         "project": project,
+        "programs": PROGRAMS,
         "release": settings.release.release,
         "arch": settings.arch.value,
         "triple": settings.arch.triple,

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from coralforge.bundle.assemble import assemble
+from coralforge.bundle.bench import ContainerBench
 from coralforge.bundle.pack import pack
 from coralforge.bundle.smoke import run_smoke
 from coralforge.config.arch import Arch
-from coralforge.config.pipeline import Platform
+from coralforge.config.userlands import BOOKWORM
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board
 from coralforge.containers.image_maker import ImageMaker
@@ -61,10 +62,11 @@ def collected() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def image(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> str:
-    wanted = board(ROOT / "docker", Platform(), Arch.AARCH64)
+def bench(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> ContainerBench:
+    wanted = board(ROOT / "docker", BOOKWORM, Arch.AARCH64)
     cache = Cache(tmp_path_factory.mktemp("image"))
-    return ImageMaker(runner.client, ROOT / "docker", cache, Recorder()).ensure(wanted)
+    image = ImageMaker(runner.client, ROOT / "docker", cache, Recorder()).ensure(wanted)
+    return ContainerBench(runner, image)
 
 
 def make_archive(tmp_path: Path, passes: bool) -> Path:
@@ -77,33 +79,33 @@ def make_archive(tmp_path: Path, passes: bool) -> Path:
     return tmp_path / "b.tar.gz"
 
 
-def test_programs_of_the_board_run_and_can_change_nothing(runner: DockerRunner, image: str, tmp_path: Path) -> None:
+def test_programs_of_the_board_run_and_can_change_nothing(bench: ContainerBench, tmp_path: Path) -> None:
     archive = make_archive(tmp_path, passes=True)
-    result = run_smoke(archive, runner, image, tmp_path / "work", tmp_path / "report.json", Recorder())
+    result = run_smoke(archive, bench, tmp_path / "work", tmp_path / "report.json", Recorder())
     data = json.loads((tmp_path / "report.json").read_text())
     assert result.steps == ("lstpu",)
     assert "2.36" in data["loader"]
-    assert data["board"]["suite"] == "bookworm"
+    assert (data["board"]["userland"], data["board"]["versions"]["GLIBC"]) == ("bookworm", "2.36")
     assert data["board"]["emulator"].startswith("qemu-aarch64")
     assert (data["writable"], data["network"].split(), data["apex"]) == (False, ["lo"], "apex_0")
     assert data["uid"] != 0
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_a_failing_step_fails_the_smoke_test(runner: DockerRunner, image: str, tmp_path: Path) -> None:
+def test_a_failing_step_fails_the_smoke_test(bench: ContainerBench, tmp_path: Path) -> None:
     archive = make_archive(tmp_path, passes=False)
     with pytest.raises(CoralforgeError) as caught:
-        run_smoke(archive, runner, image, tmp_path / "work", tmp_path / "report.json", Recorder())
+        run_smoke(archive, bench, tmp_path / "work", tmp_path / "report.json", Recorder())
     assert caught.value.reason == "smoke-failed"
     assert "step lstpu" in caught.value.brief
     assert json.loads((tmp_path / "report.json").read_text())["ok"] is False
 
 
-def test_a_bundle_for_another_architecture_is_refused(runner: DockerRunner, image: str, tmp_path: Path) -> None:
+def test_a_bundle_for_another_architecture_is_refused(bench: ContainerBench, tmp_path: Path) -> None:
     inputs = replace(make_inputs(tmp_path / "inputs"), arch=Arch.X86_64)
     folder = tmp_path / "coralforge-2.14.1-x86_64-linux-gnu"
     folder.mkdir()
     assemble(inputs, folder)
     pack(folder, tmp_path / "b.tar.gz")
     with pytest.raises(CoralforgeError, match="the bundle is for x86_64"):
-        run_smoke(tmp_path / "b.tar.gz", runner, image, tmp_path / "work", tmp_path / "r.json", Recorder())
+        run_smoke(tmp_path / "b.tar.gz", bench, tmp_path / "work", tmp_path / "r.json", Recorder())

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.bundle.smoke import board_run
 from coralforge.config.arch import Arch
 from coralforge.config.base import Variant
+from coralforge.config.userlands import oldest
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board
+from coralforge.containers.image import board, board_run
 from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.events import Recorder
@@ -146,7 +146,7 @@ def bench(
         packed.extractall(scratch, filter="data")
     [bundle] = scratch.glob("coralforge-*")
     settings = resolve(Project(ROOT), Options(arch=arch.value))
-    image = board(settings.project.docker, settings.platform, arch)
+    image = board(settings.project.docker, oldest(settings.floor.versions()), arch)
     tag = ImageMaker.of(settings, runner.client, Recorder()).ensure(image)
     return Bench(runner, tag, arch, folder, bundle)
 

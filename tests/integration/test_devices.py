@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from coralforge.bundle.smoke import board_run
 from coralforge.config.arch import Arch
+from coralforge.config.userlands import oldest
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board
+from coralforge.containers.image import board, board_run
 from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.containers.toolchain import builder as builder_image
@@ -100,7 +100,7 @@ def bench(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
     builder = builder_image(settings)
     done = runner.run(ContainerSpec("double", builder.tag, ("sh", "-c", command), mounts), lines.append)
     assert done.status == 0, "\n".join(lines)
-    wanted = board(settings.project.docker, settings.platform, settings.arch)
+    wanted = board(settings.project.docker, oldest(settings.floor.versions()), settings.arch)
     image = ImageMaker.of(settings, runner.client, Recorder()).ensure(wanted)
     yield Bench(runner, image, (Mount(unpacked, "/bundle"), Mount(out, "/double")))
     runner.client.close()

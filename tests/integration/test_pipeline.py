@@ -17,6 +17,8 @@ import pytest
 
 from coralforge import store
 from coralforge.bundle.manifest import read_manifest, verify
+from coralforge.config.load import load_release
+from coralforge.config.userlands import oldest
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board as board_image
 from coralforge.containers.spec import ContainerSpec, Mount
@@ -26,12 +28,14 @@ from coralforge.pipeline.survey import collect
 from coralforge.plan import Stage
 from coralforge.settings import Options, Project, resolve
 from coralforge.sources.trees import survey_sources, trees
+from tests.conftest import ROOT
 from tests.integration.conftest import BUILD_TIMEOUT, Checkout, Ran
 from tests.support.patience import NET, wait_until
+from tests.support.project_maker import DEFAULT_RELEASE
 
 pytestmark = pytest.mark.docker
 SIMULATED = ("--arch", "aarch64", "--variant", "simulated")
-NAME = "coralforge-2.14.1-aarch64-linux-gnu"
+NAME = f"coralforge-{DEFAULT_RELEASE}-aarch64-linux-gnu"
 
 
 @pytest.fixture
@@ -87,7 +91,7 @@ def test_the_manifest_is_true_and_honest(unpacked: Path) -> None:
     manifest = read_manifest(unpacked)
     assert manifest.simulated
     assert any("SIMULATED" in text for text in manifest.not_verified)
-    assert manifest.tensorflow_commit == "99d80a9e254c9df7940b2902b14d15914dbbbcd9"
+    assert manifest.tensorflow_commit == load_release(ROOT / "releases", DEFAULT_RELEASE).tensorflow_commit
     assert {part.name for part in manifest.sources} >= {"tensorflow", "flatbuffers", "libusb", "ruy"}
     assert "libedgetpu" not in {part.name for part in manifest.sources}
     assert manifest.unpinned == []
@@ -332,7 +336,7 @@ def test_the_tutorials_commands_work_in_the_consumer_project(
         builder_image(settings).tag,
         "export CORAL_ROOT=/opt/coral CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; make lstpu; make build",
     )
-    board = board_image(settings.project.docker, settings.platform, settings.arch).tag
+    board = board_image(settings.project.docker, oldest(settings.floor.versions()), settings.arch).tag
     emulated = "qemu-aarch64 -L /board"
     shown = run(board, f"cd build; CORALFORGE_SIMULATED_DEVICES=usb:1 {emulated} ./lstpu")
     assert shown[0] == "0  USB  SIMULATED:usb:0"
@@ -348,7 +352,7 @@ def test_the_tutorials_commands_work_in_the_consumer_project(
         "export CORAL_SYSROOT=/opt/sysroots/aarch64-linux-gnu; "
         "! make deploy HOST=me@board DIR=/tmp/copied SSH=./no-ssh; test ! -e /tmp/copied; find stage -name '*.so'",
     )
-    assert any("it is x86_64: take coralforge-2.14.1-x86_64-linux-gnu.tar.gz" in line for line in shown)
+    assert any(f"it is x86_64: take coralforge-{DEFAULT_RELEASE}-x86_64-linux-gnu.tar.gz" in line for line in shown)
     assert "stage/lib/libtensorflowlite.so" in shown
 
 
@@ -365,7 +369,7 @@ def test_the_real_libedgetpu_lists_a_pci_device(
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path, filter="data")
     settings = resolve(Project(project.root), Options())
-    board = board_image(settings.project.docker, settings.platform, settings.arch)
+    board = board_image(settings.project.docker, oldest(settings.floor.versions()), settings.arch)
     for variant in ("throttled", "direct"):
         got: list[str] = []
         command = f"LD_LIBRARY_PATH= qemu-aarch64 -L /board-apex -E LD_LIBRARY_PATH=/b/lib/{variant} /b/bin/lstpu"

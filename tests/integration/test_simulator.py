@@ -18,6 +18,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from coralforge.config.arch import Arch
 from coralforge.config.base import Variant
+from coralforge.config.userlands import oldest
 from coralforge.containers.docker import DockerRunner
 from coralforge.containers.image import board
 from coralforge.containers.image_maker import ImageMaker
@@ -108,7 +109,7 @@ def emulated(runner: DockerRunner, models: Path, tmp_path_factory: pytest.TempPa
     settings = settings_for(Arch.AARCH64)
     scratch = tmp_path_factory.mktemp("emulated")
     built = make_simulator_tests(settings, scratch / "tests", Recorder())
-    image = board(settings.project.docker, settings.platform, settings.arch)
+    image = board(settings.project.docker, oldest(settings.floor.versions()), settings.arch)
     tag = ImageMaker.of(settings, runner.client, Recorder()).ensure(image)
     return Bench(runner, built.folder, tag, models, EMULATED)
 

@@ -1,4 +1,4 @@
-"""The programs of the builder image as modules: they run in the image, and belong to no package."""
+"""The programs of images as modules: they run in the image, and belong to no package."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from types import ModuleType
 
 from tests.conftest import ROOT
 
-FOLDER = ROOT / "docker" / "builder"
 
-
-def load(name: str) -> ModuleType:
-    """``docker/builder/NAME.py``; as in the image, it finds the others beside it."""
+def load(name: str, image: str = "builder") -> ModuleType:
+    """``docker/IMAGE/NAME.py``; as in the image, it finds the others beside it."""
     if name in sys.modules:
         return sys.modules[name]
-    if str(FOLDER) not in sys.path:
-        sys.path.append(str(FOLDER))
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    folder = ROOT / "docker" / image
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

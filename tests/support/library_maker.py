@@ -24,11 +24,18 @@ class Symbol:
     visibility: int = 0
 
 
-def make_library(symbols: Sequence[Symbol], bits: int = 64, soname: str = "libx.so.1") -> bytes:
-    """The bytes of a little-endian shared library that has these dynamic symbols."""
+def make_library(
+    symbols: Sequence[Symbol], bits: int = 64, soname: str = "libx.so.1", needs: Sequence[str] = ()
+) -> bytes:
+    """The bytes of a little-endian shared library that has these dynamic symbols.
+
+    ``needs`` are versions that it asks of libc; one that it defines too, it names by the same bytes, as linkers do.
+    """
     strings = bytearray(b"\0")
 
     def string(text: str) -> int:
+        if (known := strings.find(b"\0" + text.encode() + b"\0")) >= 0:
+            return known + 1
         strings.extend(text.encode() + b"\0")
         return len(strings) - len(text) - 1
 
@@ -43,9 +50,51 @@ def make_library(symbols: Sequence[Symbol], bits: int = 64, soname: str = "libx.
     definitions = b""
     for index, version in enumerate([soname, *versions]):
         last = index == len(versions)
-        definitions += struct.pack("<HHHHIII", 1, int(index == 0), index + 1, 1, 0, 20, 0 if last else 28)
+        hashed = elf_hash(version)
+        definitions += struct.pack("<HHHHIII", 1, int(index == 0), index + 1, 1, hashed, 20, 0 if last else 28)
         definitions += struct.pack("<II", string(version), 0)
-    return _file(bits, bytes(strings), table, numbers, definitions)
+    asked = struct.pack("<HHIII", 1, len(needs), string("libc.so.6"), 16, 0) if needs else b""
+    for index, version in enumerate(needs):
+        last = index == len(needs) - 1
+        asked += struct.pack("<IHHII", elf_hash(version), 0, 100 + index, string(version), 0 if last else 16)
+    return _file(bits, bytes(strings), table, numbers, definitions, asked)
+
+
+def elf_hash(name: str) -> int:
+    """The hash function of the System V ABI, as printed there."""
+    h = 0
+    for byte in name.encode():
+        h = ((h << 4) + byte) & 0xFFFFFFFF
+        g = h & 0xF0000000
+        if g:
+            h ^= g >> 24
+        h &= ~g
+    return h
+
+
+@dataclass(frozen=True)
+class Named:
+    """A symbol version in a library: its name, and whether the hash beside it is that name's."""
+
+    name: str
+    sound: bool
+
+
+def version_names(data: bytes) -> tuple[list[Named], list[Named]]:
+    """The versions that a library defines, and those that it needs, as the loader reads them."""
+    elf: Any = ELFFile(BytesIO(data))
+    defined = [
+        Named(name, version["vd_hash"] == elf_hash(name))
+        for version, auxiliary in elf.get_section_by_name(".gnu.version_d").iter_versions()
+        for name in [next(iter(auxiliary)).name]
+    ]
+    section = elf.get_section_by_name(".gnu.version_r")
+    needed = [
+        Named(one.name, one["vna_hash"] == elf_hash(one.name))
+        for _, auxiliaries in (section.iter_versions() if section else ())
+        for one in auxiliaries
+    ]
+    return defined[1:], needed  # the first one is the library's own name
 
 
 def make_object(symbols: Sequence[Symbol], bits: int = 64) -> bytes:
@@ -84,9 +133,9 @@ def _symbol(bits: int, name: int, info: int, other: int, section: int, value: in
     return struct.pack("<IBBHQQ", name, info, other, section, value, 0)
 
 
-def _file(bits: int, strings: bytes, table: bytes, numbers: bytes, definitions: bytes) -> bytes:
+def _file(bits: int, strings: bytes, table: bytes, numbers: bytes, definitions: bytes, asked: bytes = b"") -> bytes:
     entry = 16 if bits == 32 else 24
-    labels = b"\0.dynstr\0.dynsym\0.gnu.version\0.gnu.version_d\0.shstrtab\0.text\0"
+    labels = b"\0.dynstr\0.dynsym\0.gnu.version\0.gnu.version_d\0.gnu.version_r\0.shstrtab\0.text\0"
     count = len(definitions) // 28
     parts = [  # label, type, data, link, info, entry size
         (".dynstr", 3, strings, 0, 0, 0),
@@ -95,6 +144,7 @@ def _file(bits: int, strings: bytes, table: bytes, numbers: bytes, definitions: 
         (".gnu.version_d", 0x6FFFFFFD, definitions, 1, count, 0),
         (".shstrtab", 3, labels, 0, 0, 0),
         (".text", 1, b"\0" * 16, 0, 0, 0),
+        *([(".gnu.version_r", 0x6FFFFFFE, asked, 1, 1, 0)] if asked else []),
     ]
     start = 52 if bits == 32 else 64
     body = b""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from coralforge.config.load import load_pipeline
 from coralforge.settings import Project
 from tests.conftest import ROOT
 
+DEFAULT_RELEASE = load_pipeline(ROOT / "pipeline.yaml").release
+"""The release that is built where a test names none."""
 PROJECT_FOLDERS = ("docker", "releases", "scripts", "simulator", "src", "templates", "toolchains")
 PROJECT_FILES = ("LICENSE", "pipeline.yaml", "requirements-models.lock")
 

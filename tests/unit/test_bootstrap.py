@@ -263,6 +263,38 @@ class TestEngine:
         machine.bootstrap("bundle")
         assert not stale.exists()
 
+    @pytest.mark.parametrize(
+        ("args", "installed"),
+        [
+            (["board", "--status"], True),
+            (["smoke", "--board", "emulated"], True),
+            (["smoke", "--board=emulated"], True),
+            (["test"], True),
+            (["smoke"], False),
+            (["board", "--help"], False),
+            (["bundle"], False),
+        ],
+    )
+    def test_an_ssh_client_is_for_what_uses_the_whole_board(
+        self, machine: Machine, args: list[str], installed: bool
+    ) -> None:
+        machine.start_engine()
+        (machine.stubs / "mmdebstrap").symlink_to("cat")
+        assert machine.bootstrap(*args).status == 0
+        assert [line.split()[-1] for line in machine.ran("apt-get")] == ["openssh-client"] * installed
+        machine.forget()
+        (machine.stubs / "ssh").symlink_to("cat")
+        machine.bootstrap(*args)
+        assert machine.ran("apt-get") == [], "once"
+
+    def test_without_an_ssh_client_the_board_is_refused_and_the_tests_go_on(self, machine: Machine) -> None:
+        machine.start_engine()
+        machine.is_used_by(PLAIN_USER)
+        refused = machine.bootstrap("board", "--status")
+        assert refused.status == 3
+        assert "sudo apt-get install -y --no-install-recommends openssh-client" in refused.stderr
+        assert machine.bootstrap("test").status == 0
+
     def test_the_base_makers_absence_is_no_error(self, machine: Machine) -> None:
         machine.start_engine()
         machine.has("stale-lists")

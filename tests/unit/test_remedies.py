@@ -26,13 +26,17 @@ WITHOUT_A_VERB = {"invoke": {"--help", "--list"}, "scripts/bootstrap": {"--help"
 PROSE = {"", "in", "instead"}  # words that follow "invoke" where no command is meant
 OF_OTHER_PROGRAMS = {
     "--dynamic-linker", "--embed_label", "--enable-new-dtags", "--enable_multiple_subgraphs", "--strip-all",
-    "--library-path",
+    "--library-path", "--reload-rules",
 }  # fmt: skip
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
+    "board": {"board"},
+    "bundle/bench.py": {"smoke"},
     "bundle/model_files.py": {"bundle"},
     "bundle/smoke.py": {"smoke"},
+    "bundle/userland.py": {"smoke"},
+    "commands/board.py": {"board"},
     "commands/clean.py": {"clean"},
     "commands/doctor.py": {"doctor"},
     "commands/inspect.py": {"inspect"},

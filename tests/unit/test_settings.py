@@ -13,6 +13,7 @@ from coralforge.config.base import Variant
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.settings import Options, Project, Settings, resolve
 from tests.conftest import ROOT
+from tests.support.project_maker import DEFAULT_RELEASE
 
 
 def load_settings(environ: dict[str, str] | None = None, **options: Any) -> Settings:
@@ -30,7 +31,7 @@ def test_defaults_come_from_pipeline_yaml() -> None:
     settings = load_settings()
     assert settings.arch is Arch.AARCH64
     assert settings.variants == (Variant.THROTTLED, Variant.DIRECT)
-    assert settings.bundle_name == "coralforge-2.14.1-aarch64-linux-gnu"
+    assert settings.bundle_name == f"coralforge-{DEFAULT_RELEASE}-aarch64-linux-gnu"
 
 
 def test_variants_on_the_command_line_replace_the_list_and_keep_their_order() -> None:

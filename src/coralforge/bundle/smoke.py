@@ -1,7 +1,7 @@
 """Runs a bundle's own smoke.sh on an emulated board and reports what happened.
 
-The board is a container with qemu-user and the platform's runtime libraries (docker/board.Dockerfile). What the
-container says is not trusted: success needs its exit status, a well-formed report, and every step in it.
+``bench.py`` says where that is. Its word is not trusted: success needs the exit status, a well-formed report, and
+every step in it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from coralforge.bundle import emulated
+from coralforge.bundle.bench import BOARD, REPORT, SECONDS, TIMED_OUT, Bench, Trial
 from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
-from coralforge.config.arch import BUILD_MACHINE, Arch
+from coralforge.config.arch import Arch
 from coralforge.config.base import Variant
-from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
+from coralforge.containers.spec import Finished
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.sources.unpack import unpack
@@ -29,19 +30,6 @@ from coralforge.util.fingerprint import of_file
 
 _MAX_REPORT = 1 << 20
 _TAIL = 20
-# board.json first: it says what the image is, whatever becomes of the rest.
-_SECONDS = 1800  # emulation is slow, but a program that hangs must not hold a CI job for hours
-_SCRIPT = "/bundle/smoke.sh"
-_COMMAND = f"cp /opt/coralforge/board.json /report/board.json && exec timeout {_SECONDS} {_SCRIPT}"
-_TIMED_OUT = 124  # by timeout(1)
-
-
-def board_run(arch: Arch) -> str:
-    """The prefix that programs of the bundle run with in the board image."""
-    row = arch.row
-    if arch is BUILD_MACHINE:
-        return f"/board{row.loader} --library-path /board/lib/{row.triple}:/board/usr/lib/{row.triple}"
-    return f"{row.emulator} -L /board"
 
 
 class StepResult(BaseModel):
@@ -83,12 +71,25 @@ class Board(BaseModel):
 
     arch: Arch
     """Architecture of the programs it runs."""
+    userland: str
+    """Which of the C and C++ libraries in config/userlands.py it has."""
     suite: str
     """Debian suite of its libraries."""
+    versions: dict[str, str]
+    """The newest symbol versions that its libraries have, by family (GLIBC, GLIBCXX, CXXABI)."""
+    masked: str
+    """Says that newer versions were removed from its libraries, and what that does not show; else empty."""
     emulator: str
     """Name and version; empty when programs run natively."""
+    kernel: str = ""
+    """Its own kernel's release; empty where programs run on this machine's."""
     packages: dict[str, str]
     """Its runtime libraries, with versions."""
+
+    def called(self) -> str:
+        """Its userland, for people."""
+        what = self.masked or f"glibc {self.versions.get('GLIBC', 'unknown')}"
+        return f"{self.userland} ({what})"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Report:
     digest: str
     variant: Variant
     simulated: bool
+    userland: str
     steps: tuple[str, ...]
     seconds: float
     data: dict[str, JsonValue]
@@ -106,25 +108,25 @@ class Report:
     def summary(self) -> str:
         """One sentence for the user."""
         what = " (SIMULATED)" if self.simulated else " (emulated device)" if "device" in self.data else ""
-        where = "under emulation" if self.data["emulated"] else "with the board's libraries"
+        board = self.data["board"]
+        whole = isinstance(board, dict) and board["kernel"]
+        where = "under emulation" if self.data["emulated"] else "natively"
+        where = "on an emulated board with a kernel of its own," if whole else where
         return (
-            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where}; "
+            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where} on {self.userland}; "
             f"variant {self.variant.value}{what}"
         )
 
 
-def run_smoke(
-    archive: Path, runner: Runner, image: str, work: Path, report: Path, sink: Sink, device: Path | None = None
-) -> Report:
-    """Unpack a bundle below ``work``, run its smoke.sh in ``image``, and write the JSON report to ``report``.
+def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink) -> Report:
+    """Unpack a bundle below ``work``, run its smoke.sh on ``bench``, and write the JSON report to ``report``.
 
-    ``device`` is the folder of an emulated device to plug in. Nothing stays in ``work``. The report is written for a
-    failed test too.
+    Nothing stays in ``work``. The report is written for a failed test too.
 
     Raises:
         CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
             ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory``, ``smoke-device`` (7);
-            ``no-space`` (3); and as ``Runner.run``.
+            ``no-space`` (3); and as ``Bench.run``.
     """
     report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
     digest = _check_digest(archive)
@@ -139,24 +141,24 @@ def run_smoke(
         out.chmod(0o777)  # whatever uid the runner uses
         lines: deque[str] = deque(maxlen=_TAIL)
         sink.emit(Step("smoke"))
-        spec = _spec(manifest, image, bundle, out)
-        if device is not None:
-            spec = emulated.plug_in(spec, device, bundle, _SCRIPT)
-        finished = _run(runner, spec, lines, sink)
+        finished = _run(bench, Trial(archive, bundle, manifest, out, Path(scratch)), lines, sink)
         sink.emit(Step("smoke", finished.seconds))
-        board = _read(Board, out / "board.json", lines, finished)
-        _check_board(board, manifest, image)
-        result = _read(BoardReport, out / "smoke.json", lines, finished)
+        board = _read(Board, out / BOARD, lines, finished)
+        _check_board(board, manifest, bench.image)
+        result = _read(BoardReport, out / REPORT, lines, finished)
         compiled = len(emulated.models(bundle))
         stats = emulated.read_stats(out / emulated.STATS)
-    not_verified = [*manifest.not_verified, *result.not_run, *([emulated.CAVEAT] if device else [])]
+    caveats = [emulated.CAVEAT] if bench.device else []
+    if board.masked:
+        caveats.append(f"{board.userland}: {board.masked}")
+    not_verified = [*manifest.not_verified, *result.not_run, *caveats]
     data = _data(archive, digest, manifest, board, result, finished)
-    data |= {"image": image, "not_verified": list(not_verified)}
-    if device is not None:
+    data |= {"image": bench.image, "not_verified": list(not_verified)}
+    if bench.device is not None:
         data["device"] = {"kind": "emulated", "models": compiled, "stats": stats}
     _write(report, data)
-    _judge(archive, manifest, result, finished, lines)
-    if device is not None and compiled and not result.simulated and not emulated.inferences(stats):
+    _judge(archive, manifest, board, result, finished, lines)
+    if bench.device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
     for problem in not_verified:
         sink.emit(Note(problem, "warning"))
@@ -165,6 +167,7 @@ def run_smoke(
         digest=digest,
         variant=Variant(result.variant),
         simulated=result.simulated,
+        userland=board.called(),
         steps=tuple(step.name for step in result.steps),
         seconds=finished.seconds,
         data=data,
@@ -227,26 +230,12 @@ def _check_board(board: Board, manifest: Manifest, image: str) -> None:
         )
 
 
-def _spec(manifest: Manifest, image: str, bundle: Path, out: Path) -> ContainerSpec:
-    return ContainerSpec(
-        name="smoke",
-        image=image,
-        command=("/bin/sh", "-c", _COMMAND),
-        mounts=(Mount(bundle, "/bundle"), Mount(out, "/report", writable=True)),
-        env=(
-            ("CORALFORGE_RUN", board_run(manifest.arch)),
-            ("CORALFORGE_REPORT", "/report/smoke.json"),
-            ("CORAL_TEST_ROOT", "/board"),  # an Edge TPU of this machine is not the emulated board's
-        ),
-    )
-
-
-def _run(runner: Runner, spec: ContainerSpec, lines: deque[str], sink: Sink) -> Finished:
+def _run(bench: Bench, trial: Trial, lines: deque[str], sink: Sink) -> Finished:
     def on_line(line: str) -> None:
         lines.append(line)
         sink.emit(Output("smoke", line))
 
-    return runner.run(spec, on_line)
+    return bench.run(trial, on_line)
 
 
 def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
@@ -265,7 +254,9 @@ def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
         ) from error
 
 
-def _judge(archive: Path, manifest: Manifest, result: BoardReport, finished: Finished, lines: deque[str]) -> None:
+def _judge(
+    archive: Path, manifest: Manifest, board: Board, result: BoardReport, finished: Finished, lines: deque[str]
+) -> None:
     """Every sign must say that it passed; they are not believed one by one."""
     failing = [step for step in result.steps if not step.ok]
     facts = [f"step {step.name} failed{': ' * bool(step.detail)}{step.detail}" for step in failing]
@@ -277,6 +268,7 @@ def _judge(archive: Path, manifest: Manifest, result: BoardReport, finished: Fin
     if facts or not result.ok or finished.status != 0:
         where = f"step {failing[0].name} of " if failing else ""
         shown = deque(failing[0].output.splitlines(), _TAIL) if failing and failing[0].output else lines
+        facts = [f"userland {board.called()}", *facts]
         raise _failed(f"{where}the smoke test of {archive.name} failed", "smoke-failed", facts, shown, finished)
 
 
@@ -284,8 +276,8 @@ def _failed(brief: str, reason: str, facts: list[str], lines: deque[str], finish
     if finished.out_of_memory:
         reason = "smoke-memory"
         facts = ["the container was killed for memory", *facts]
-    if finished.status == _TIMED_OUT:
-        facts = [f"it was stopped after {_SECONDS} s", *facts]
+    if finished.status == TIMED_OUT:
+        facts = [f"it was stopped after {SECONDS} s", *facts]
     shown = [f"exit status {finished.status}", *facts, "last lines of its output:", *(f"| {line}" for line in lines)]
     return smoke_error(
         brief, reason=reason, details="\n".join(shown), remedy="see docs/bundle.md, section 'The smoke test'"

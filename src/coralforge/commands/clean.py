@@ -28,6 +28,7 @@ def clean(settings: Settings, everything: bool, sink: Sink) -> str:
         CoralforgeError: as ``store.exclusive``.
     """
     cache = settings.cache
+    _stop_boards(cache.boards, sink)
     folders = (*cache.remakeable, cache.downloads) if everything else cache.remakeable
     size = 0
     if cache.root.exists():
@@ -51,6 +52,18 @@ def _clean_output(folder: Path) -> int:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
     return size
+
+
+def _stop_boards(folder: Path, sink: Sink) -> None:
+    from coralforge.board.board import stop_all
+
+    if folder.is_dir():
+        try:
+            count = stop_all(DockerRunner().client, folder)
+        except CoralforgeError:
+            return  # said below
+        if count:
+            sink.emit(Note("the emulated boards are stopped"))
 
 
 def _clean_docker(everything: bool, sink: Sink) -> None:

@@ -30,7 +30,7 @@ class Finding:
 def diagnose(settings: Settings) -> list[Finding]:
     """Look at everything a build needs."""
     docker = _docker()
-    return [_machine(), _python(), *docker, _base(docker), _archive(), _disk(settings), _memory()]
+    return [_machine(), _python(), *docker, _base(docker), _ssh(), _archive(), _disk(settings), _memory()]
 
 
 def render(findings: list[Finding]) -> str:
@@ -78,6 +78,14 @@ def _base(docker: list[Finding]) -> Finding:
         return Finding("mmdebstrap", "ok", "not installed, and not needed: the base image is there")
     remedy = "apt-get install mmdebstrap debian-archive-keyring, if no container registry answers here"
     return Finding("mmdebstrap", "warning", "not installed", remedy)
+
+
+def _ssh() -> Finding:
+    program = shutil.which("ssh")
+    if program:
+        return Finding("ssh", "ok", f"{program} (reaches the emulated board)")
+    remedy = "apt-get install openssh-client, for `invoke board`, and `invoke smoke --board emulated`"
+    return Finding("ssh", "warning", "no SSH client", remedy)
 
 
 def _archive() -> Finding:

@@ -11,7 +11,7 @@ from pathlib import Path
 _CPP = ("*.cc", "*.cpp", "*.h", "*.c")
 _CPP_FOLDERS = ("device", "simulator", "templates/consumer")
 _SHELL = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash")
-_SHELL_FILES = (".ci/run", "scripts/*")
+_SHELL_FILES = (".ci/run", "docker/*/*", "scripts/*")
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,13 @@ def lint_tools(root: Path) -> tuple[Tool, ...]:
 
 
 def format_tools(root: Path) -> tuple[Tool, ...]:
-    """Everything that writes sources anew in the project's form."""
+    """Everything that writes sources anew in the project's form, and the schemas in docs/ from the models."""
     return (
         Tool("ruff", ("check", "--fix", "--exit-zero", "--quiet", ".")),
         Tool("ruff", ("format", ".")),
         Tool("clang-format", ("-i", *_cpp_files(root)), module=False),
+        Tool("coralforge.config.json_schema", ()),
+        Tool("coralforge.inspect.json_schema", ()),
     )
 
 

@@ -1,6 +1,6 @@
 """The table of architectures: everything that depends on one stands in its row, and nowhere else.
 
-To add one: a row here, and the packages of its sysroot in toolchains/toolchain.yaml.
+To add one: a row here, the packages of its sysroot in toolchains/toolchain.yaml, and what CONTRIBUTING.md says.
 """
 
 from __future__ import annotations
@@ -41,13 +41,34 @@ BULLSEYE = Floor("2.31", "3.4.28", "1.3.12")
 
 
 @dataclass(frozen=True)
+class VirtualMachine:
+    """A whole machine of an architecture: what QEMU's system emulator is told, and Debian's packages for it."""
+
+    program: str
+    package: str
+    """The package with the program."""
+    machine: str
+    """QEMU's name of the board."""
+    processor: str
+    """QEMU's name of the processor, where instructions are translated."""
+    console: str
+    """Linux' name of the serial port."""
+    kernel: str
+    """The package with Debian's kernel; those for clouds have no USB."""
+
+
+@dataclass(frozen=True)
 class Row:
     """One architecture."""
 
     name: str
     """Its name on the command line and in pipeline.yaml."""
     triple: str
-    """The GNU triple; it names sysroots, bundles and toolchain files."""
+    """The GNU triple; it names sysroots, bundles and toolchain files.
+
+    As in Debian: the target's folder below /usr/lib, and below /usr/lib/gcc. Where the two have different names
+    (i386), libstdc++ gets no stand-ins (docker/builder/floor.py).
+    """
     debian: str
     """Debian's name of it."""
     processors: tuple[str, ...]
@@ -68,6 +89,8 @@ class Row:
     """Its program of qemu-user."""
     lowest: Floor
     """The lowest floor at which everything is known to link."""
+    virtual: VirtualMachine | None = None
+    """For the whole emulated board; None: there is none."""
     flags: tuple[str, ...] = ()
     """Compiler flags beside the triple."""
     floor: Floor = field(default=OLD_BOARDS)
@@ -92,6 +115,14 @@ class Arch(str, Enum):
         cpu="aarch64",
         emulator="qemu-aarch64",
         lowest=Floor("2.17", "3.4.22", "1.3.9"),
+        virtual=VirtualMachine(
+            program="qemu-system-aarch64",
+            package="qemu-system-arm",
+            machine="virt",
+            processor="cortex-a72",
+            console="ttyAMA0",
+            kernel="linux-image-arm64",
+        ),
     )
     X86_64 = Row(
         name="x86_64",
@@ -141,6 +172,9 @@ class Arch(str, Enum):
         """The GNU triple that names sysroots, bundles and toolchain files."""
         return self.row.triple
 
+
+EMULATED = next(arch for arch in Arch if arch.row.virtual is not None)
+"""The architecture of the whole emulated board."""
 
 BUILD_MACHINE = Arch.X86_64
 """Where compilers and emulators run: the bundles of all others are cross-compiled and emulated."""

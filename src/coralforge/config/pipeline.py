@@ -14,8 +14,6 @@ from coralforge.config.models import BundledModel, DataFile
 class Platform(Model):
     """A target, and its floor: how old the C and C++ libraries of its boards may be."""
 
-    suite: Literal["bookworm"] = "bookworm"
-    """Debian suite of the emulated board that ``invoke smoke`` runs the bundle on."""
     glibc: str | None = Field(default=None, pattern=r"^\d+\.\d+$")
     """No symbol may need a newer GLIBC than this; the architecture's own where it is not given."""
     glibcxx: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")

@@ -94,28 +94,11 @@ class DockerRunner:
     def _create(self, spec: ContainerSpec) -> Any:
         from docker.errors import ImageNotFound
 
-        uid, gid = self.owner()
         try:
             return self.client.containers.create(
-                spec.image,
-                list(spec.command),
                 name=f"coralforge-{spec.name}-{uuid.uuid4().hex[:8]}",
                 labels={LABEL: "1", PID_LABEL: str(os.getpid())},
-                user=f"{uid}:{gid}",
-                network_mode="bridge" if spec.network else "none",
-                read_only=True,
-                tmpfs={"/tmp": "exec,mode=1777"},
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-                init=True,
-                pids_limit=spec.pids,
-                mem_limit=spec.memory_bytes,
-                memswap_limit=spec.memory_bytes,
-                nano_cpus=spec.cpus * 10**9 if spec.cpus else None,
-                environment=dict(spec.env),
-                working_dir=spec.workdir,
-                mounts=[_mount(m.source, m.target, m.writable) for m in spec.mounts],
-                detach=True,
+                **creation(spec, self.owner()),
             )
         except ImageNotFound as error:
             raise missing_error(
@@ -134,6 +117,31 @@ class DockerRunner:
                 pid = container.labels.get(PID_LABEL, "")
                 if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
                     self._remove(container)
+
+
+def creation(spec: ContainerSpec, owner: tuple[int, int]) -> dict[str, Any]:
+    """The arguments of docker-py's ``create`` that say what may be done in a container, and as whom."""
+    return {
+        "image": spec.image,
+        "command": list(spec.command),
+        "user": "{}:{}".format(*owner),
+        "network_mode": "bridge" if spec.network else "none",
+        "read_only": True,
+        "tmpfs": {"/tmp": "exec,mode=1777"},
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,
+        "pids_limit": spec.pids,
+        "mem_limit": spec.memory_bytes,
+        "memswap_limit": spec.memory_bytes,
+        "nano_cpus": spec.cpus * 10**9 if spec.cpus else None,
+        "environment": dict(spec.env),
+        "working_dir": spec.workdir,
+        "mounts": [_mount(m.source, m.target, m.writable) for m in spec.mounts],
+        "devices": list(spec.devices),
+        "group_add": [Path(device).stat().st_gid for device in spec.devices],
+        "detach": True,
+    }
 
 
 def lines(chunks: Iterator[bytes], limit: int = 1 << 16) -> Iterator[str]:

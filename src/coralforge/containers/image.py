@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.config.arch import BUILD_MACHINE, Arch
+from coralforge.config.arch import BUILD_MACHINE, EMULATED, Arch
 from coralforge.config.base import Place
-from coralforge.config.pipeline import Platform
+from coralforge.config.userlands import Userland
 from coralforge.containers.base import BASE_SUITE
 from coralforge.util import fingerprint
 
@@ -32,16 +33,44 @@ class Image:
         return f"coralforge-{self.name}:{self.key[:16]}"
 
 
-def board(recipes: Path, platform: Platform, arch: Arch) -> Image:
-    """The emulated board: QEMU and the platform's root file system."""
+def board(recipes: Path, userland: Userland, arch: Arch) -> Image:
+    """The emulated board: QEMU and the C and C++ libraries of a userland."""
     row = arch.row
     arguments = {
-        "BOARD_SUITE": platform.suite,
-        "BOARD_ARCH": row.name,
+        "BOARD_SUITE": userland.suite,
         "DEBIAN_ARCH": row.debian,
         "EMULATOR": "" if arch is BUILD_MACHINE else row.emulator,
     }
-    return make_image(recipes, "board", arguments)
+    facts = {
+        "arch": row.name,
+        "userland": userland.name,
+        "suite": userland.suite,
+        "versions": userland.offers.versions(),
+        "masked": userland.note,
+    }
+    return make_image(recipes, "board", arguments, files={"userland.json": json.dumps(facts)})
+
+
+def board_run(arch: Arch) -> str:
+    """The prefix that programs of the bundle run with in the board image."""
+    row = arch.row
+    if arch is BUILD_MACHINE:
+        return f"/board{row.loader} --library-path /board/lib/{row.triple}:/board/usr/lib/{row.triple}"
+    return f"{row.emulator} -L /board"
+
+
+def emulated_board(recipes: Path, userland: Userland) -> Image:
+    """A whole board of EMULATED: the board image, QEMU's system emulator, a kernel, and a root file system."""
+    row = EMULATED.row
+    assert row.virtual is not None
+    arguments = {
+        "BOARD_SUITE": userland.suite,
+        "DEBIAN_ARCH": row.debian,
+        "QEMU": row.virtual.program,
+        "QEMU_PACKAGE": row.virtual.package,
+        "KERNEL_PACKAGE": row.virtual.kernel,
+    }
+    return make_image(recipes, "emulated-board", arguments, board(recipes, userland, EMULATED))
 
 
 def edgetpu_compiler(recipes: Path, arguments: Mapping[str, str]) -> Image:

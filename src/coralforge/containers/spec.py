@@ -33,8 +33,10 @@ class ContainerSpec:
     cpus: int | None = None
     memory_bytes: int | None = None
     pids: int = 4096
+    devices: tuple[str, ...] = ()
+    """Device nodes of the host."""
     network: bool = False
-    """Only where pipeline.yaml names a remote cache or executor."""
+    """Only where pipeline.yaml names a remote cache or executor, and where a port is reached from the host."""
 
 
 @dataclass(frozen=True)

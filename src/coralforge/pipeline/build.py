@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from coralforge.util.logs import new_log
 
 PROGRESS = re.compile(r"^\[([\d,]+) / ([\d,]+)\]")
 TAIL = 25
-PROGRAMS = ("lstpu", "model", "benchmark")
 RESERVED_BYTES = 1 << 30
 
 
@@ -185,10 +185,12 @@ def run_bazel(environment: BuildEnvironment, job: BazelJob, key: str, staging: P
     return out
 
 
-def build_programs(environment: BuildEnvironment, project: Path, prefix: Path, key: str, staging: Path) -> Path:
+def build_programs(
+    environment: BuildEnvironment, project: Path, programs: Sequence[str], prefix: Path, key: str, staging: Path
+) -> Path:
     """Build the rendered consumer ``project`` against ``prefix``, as a user would, into a folder below ``staging``.
 
-    Raises as :func:`run_container`.
+    ``programs`` have to be in its ``bin/`` afterwards. Raises as :func:`run_container`.
     """
     arch = environment.settings.arch
     out = writable_folder(staging / "out", environment.runner)
@@ -202,7 +204,7 @@ def build_programs(environment: BuildEnvironment, project: Path, prefix: Path, k
     jobs = str(spec.cpus or os.cpu_count() or 1)
     env = (("ARCH", arch.value), ("TRIPLE", arch.triple), ("JOBS", jobs))
     run_container(environment, replace(spec, env=env), key)
-    _require(out, [f"bin/{name}" for name in PROGRAMS])
+    _require(out, [f"bin/{name}" for name in programs])
     return out
 
 

@@ -24,7 +24,7 @@ from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
-from coralforge.templates import File, render_bundle, render_consumer, write_files
+from coralforge.templates import PROGRAMS, File, render_bundle, render_consumer, write_files
 from coralforge.util.atomic import replacing
 from coralforge.util.fingerprint import of_file
 
@@ -79,7 +79,8 @@ def make_programs(context: Context) -> Path:
     project = staging / "project"
     write_files(render_consumer(settings), project)
     write_files({PurePosixPath(n): File(c) for n, c in stripes.sample_files().items()}, project / "sample")
-    return build_programs(context.environment, project, context.places[Stage.PREFIX], context.action.key, staging)
+    prefix, key = context.places[Stage.PREFIX], context.action.key
+    return build_programs(context.environment, project, PROGRAMS, prefix, key, staging)
 
 
 def make_model(context: Context) -> Path:
@@ -153,25 +154,48 @@ def publish(settings: Settings, artifact: Path) -> Path:
     return published
 
 
-def smoke_bundle(settings: Settings, archive: Path, report: Path, sink: Sink, device: bool = False) -> str:
-    """Run the bundle's smoke test on the emulated board; returns one sentence for the user.
+def smoke_bundle(
+    settings: Settings,
+    archive: Path,
+    report: Path,
+    sink: Sink,
+    *,
+    device: bool = False,
+    board: bool = False,
+    userland: str | None = None,
+) -> str:
+    """Run the bundle's smoke test; returns one sentence for the user.
 
-    ``device`` plugs the emulated device in, which is built first.
+    It runs in a container, or on a whole emulated ``board``. ``device`` plugs the emulated device in, which is built
+    first. ``userland`` is a name in config/userlands.py, for the container; None: the oldest that the bundle's floor
+    promises to fit.
     """
+    from coralforge.bundle.bench import Bench, BoardBench, ContainerBench, require_arch
     from coralforge.bundle.smoke import run_smoke
+    from coralforge.bundle.userland import choose
+    from coralforge.config.userlands import BOOKWORM
     from coralforge.containers.docker import DockerRunner
     from coralforge.containers.image import board as board_image
+    from coralforge.containers.image import emulated_board
     from coralforge.containers.image_maker import ImageMaker, exists
     from coralforge.pipeline.side_builds import make_device
 
+    docker = settings.project.docker
+    if board:
+        require_arch(settings.arch)
+        image = emulated_board(docker, BOOKWORM)
+    else:
+        image = board_image(docker, choose(userland, archive, settings.floor.versions()), settings.arch)
     runner = DockerRunner()
-    board = board_image(settings.project.docker, settings.platform, settings.arch)
-    if not exists(runner.client, board):
+    if not exists(runner.client, image):
         sink.emit(Step("board image"))
-        ImageMaker.of(settings, runner.client, sink).ensure(board)
+        ImageMaker.of(settings, runner.client, sink).ensure(image)
     settings.cache.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
         folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
         Path(scratch).chmod(0o755)  # whatever uid the runner uses
-        result = run_smoke(archive, runner, board.tag, settings.cache.work, report, sink, folder)
+        bench: Bench = ContainerBench(runner, image.tag, folder)
+        if board:
+            bench = BoardBench(runner.client, image.tag, sink, folder)
+        result = run_smoke(archive, bench, settings.cache.work, report, sink)
     return f"{result.summary()}\nreport: {report}"

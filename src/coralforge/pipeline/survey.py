@@ -5,6 +5,7 @@ Reads the disk only. Docker is asked (by the caller) only when the plan needs a 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 from coralforge import store
@@ -17,6 +18,7 @@ from coralforge.plan import Action, Facts, Inputs, Stage, make_plan
 from coralforge.settings import Settings
 from coralforge.sources.fetch import cached
 from coralforge.sources.trees import survey_sources
+from coralforge.templates import variables
 from coralforge.util import fingerprint
 
 
@@ -76,7 +78,7 @@ def with_image(survey: Survey, present: bool) -> Survey:
 
 def _inputs(settings: Settings) -> dict[Stage, Inputs]:
     """The inputs of each stage's key, beside sources, models and the key of the stage before."""
-    release, row = settings.release, settings.arch.row
+    release = settings.release
     target = toolchain.target_key(settings)
     values: dict[Stage, Inputs] = {
         Stage.LIBRARIES: {
@@ -88,7 +90,7 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
         },
         Stage.PREFIX: {
             "default variant": settings.variants[0].value,
-            "names": " ".join((*row.processors, *row.kernels, row.emulator)),
+            "template variables": _template_variables(settings),
         },
         Stage.PROGRAMS: {"toolchain": target},
         Stage.MODEL: {"runtime": str(release.edgetpu_runtime)},
@@ -98,3 +100,9 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
     }
     files = digests(settings.project.root)
     return {stage: {**values[stage], **files[stage]} for stage in values}
+
+
+def _template_variables(settings: Settings) -> str:
+    """A digest of the values that templates/bundle gets; without the version, which is not in the prefix."""
+    rendered = {name: value for name, value in variables(settings).items() if name != "coralforge_version"}
+    return fingerprint.of_mapping({name: json.dumps(value) for name, value in rendered.items()})

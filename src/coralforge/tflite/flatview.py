@@ -1,4 +1,4 @@
-"""Reads single fields of a flatbuffer that ``flatbuf.walk`` has let through, where there is no code made for it."""
+"""Reads single fields of bytes that ``flatbuffer.walk`` has let through, where there is no code made for them."""
 
 from __future__ import annotations
 

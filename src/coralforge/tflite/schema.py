@@ -51,7 +51,7 @@ def new(kind: str, **fields: Any) -> Any:
 
 
 def unpack(data: bytes) -> Any:
-    """The ``ModelT`` of bytes that ``flatbuf.walk`` has let through; vectors of numbers are views of ``data``."""
+    """The ``ModelT`` of bytes that ``flatbuffer.walk`` has let through; vectors of numbers are views of ``data``."""
     return schema().ModelT.InitFromPackedBuf(data, 0)
 
 

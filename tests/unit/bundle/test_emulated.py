@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from coralforge.bundle import emulated
-from coralforge.bundle.smoke import board_run
 from coralforge.config.arch import Arch
+from coralforge.containers.image import board_run
 from coralforge.containers.spec import ContainerSpec
 
 SCRIPT = "/bundle/smoke.sh"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from coralforge.bundle.assemble import assemble
+from coralforge.bundle.bench import ContainerBench
 from coralforge.bundle.pack import pack
 from coralforge.bundle.smoke import run_smoke
 from coralforge.config.base import Variant
@@ -21,7 +22,10 @@ from coralforge.events import Note, Output, Recorder
 from coralforge.sources.unpack import unpack
 from tests.support.bundle_maker import make_inputs
 
-BOARD = {"arch": "aarch64", "suite": "bookworm", "emulator": "qemu-aarch64 version 11", "packages": {"libc6": "2.36"}}
+BOARD = {
+    "arch": "aarch64", "userland": "bookworm", "suite": "bookworm", "versions": {"GLIBC": "2.36"}, "masked": "",
+    "emulator": "qemu-aarch64 version 11", "packages": {"libc6": "2.36"},
+}  # fmt: skip
 STEPS = [{"name": "lstpu", "ok": True}, {"name": "benchmark", "ok": True, "fps": 3.5}, {"name": "model", "ok": True}]
 GOOD: dict[str, Any] = {"ok": True, "variant": "simulated", "simulated": True, "steps": STEPS}
 
@@ -63,7 +67,9 @@ class Bench:
     sink: Recorder = field(default_factory=Recorder)
 
     def run(self, board: FakeBoard) -> Any:
-        return run_smoke(self.archive, board, "coralforge-board:test", self.work, self.report, self.sink)
+        return run_smoke(
+            self.archive, ContainerBench(board, "coralforge-board:test"), self.work, self.report, self.sink
+        )
 
     def fails(self, board: FakeBoard) -> CoralforgeError:
         with pytest.raises(CoralforgeError) as caught:
@@ -91,7 +97,11 @@ def bench(made: Path, tmp_path: Path) -> Bench:
 
 def test_an_emulated_device_is_said(bench: Bench, tmp_path: Path) -> None:
     result = run_smoke(
-        bench.archive, FakeBoard(), "coralforge-board:test", bench.work, bench.report, bench.sink, tmp_path
+        bench.archive,
+        ContainerBench(FakeBoard(), "coralforge-board:test", tmp_path),
+        bench.work,
+        bench.report,
+        bench.sink,
     )
     data = json.loads(bench.report.read_text())
     assert data["device"] == {"kind": "emulated", "models": 0, "stats": None}
@@ -135,6 +145,26 @@ def test_output_and_what_is_not_verified_are_shown(bench: Bench) -> None:
     bench.run(FakeBoard())
     assert Output("smoke", "line 29") in bench.sink.events
     assert any(isinstance(event, Note) and "real Edge TPU" in event.text for event in bench.sink.events)
+
+
+def test_the_userland_is_named_wherever_a_test_passed(bench: Bench) -> None:
+    result = bench.run(FakeBoard())
+    assert "on bookworm (glibc 2.36);" in result.summary()
+    assert json.loads(bench.report.read_text())["board"]["userland"] == "bookworm"
+
+
+def test_a_masked_userland_is_never_taken_for_the_real_one(bench: Bench) -> None:
+    note = "bullseye's libraries, versions above 2.27 removed"
+    result = bench.run(FakeBoard(board=BOARD | {"userland": "glibc-2.27", "masked": note}))
+    assert f"on glibc-2.27 ({note});" in result.summary()
+    assert f"glibc-2.27: {note}" in json.loads(bench.report.read_text())["not_verified"]
+    assert Note(f"glibc-2.27: {note}", "warning") in bench.sink.events
+
+
+def test_the_userland_is_named_where_a_test_failed(bench: Bench) -> None:
+    steps = [{"name": "lstpu", "ok": False}]
+    error = bench.fails(FakeBoard(GOOD | {"ok": False, "steps": steps}, finished=Finished(1, False, 2.0)))
+    assert "userland bookworm (glibc 2.36)" in error.details
 
 
 def test_a_failing_step_is_named_with_the_last_lines(bench: Bench) -> None:

@@ -7,13 +7,16 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coralforge.config.arch import BUILD_MACHINE, Arch
+from coralforge.pipeline.survey import collect
+from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
-from tests.support.project_maker import copy_project_files
+from tests.support.project_maker import DEFAULT_RELEASE, copy_project_files
 
 ROW = """
     INVENTED = Row(
@@ -44,27 +47,32 @@ PINS = """
 ASK = """
 import json, sys
 from pathlib import Path
-from coralforge.bundle.smoke import board_run
+from coralforge.containers.image import board_run
 from coralforge.config.arch import Arch
+from coralforge.config.userlands import USERLANDS
 from coralforge.containers.image import board
-from coralforge.containers.toolchain import builder, target_key
+from coralforge.containers.toolchain import builder
 from coralforge.elf.policy import policy_for
 from coralforge.pipeline.build import bazel_platform
+from coralforge.pipeline.survey import collect
 from coralforge.settings import Options, Project, resolve
 from coralforge.templates import render_bundle, render_consumer
 
 def texts(files):
     return {str(name): file.content.decode("utf-8", "replace") for name, file in files.items()}
 
-settings = resolve(Project(Path(sys.argv[1])), Options(arch="riscv64"), {"CORALFORGE_CACHE": sys.argv[1] + "/cache"})
+def settings_of(arch):
+    return resolve(Project(Path(sys.argv[1])), Options(arch=arch), {"CORALFORGE_CACHE": sys.argv[1] + "/cache"})
+
+settings = settings_of("riscv64")
 policy = policy_for(settings.arch, settings.floor, "0" * 40)
 print(json.dumps({
     "bundle": settings.bundle_name,
     "image": json.loads(dict(builder(settings).files)["platforms.json"])["platforms"],
     "packages": [folder for folder, _ in builder(settings).packages],
-    "key": target_key(settings),
+    "aarch64": {stage.value: inputs for stage, inputs in collect(settings_of("aarch64")).facts.inputs.items()},
     "bazel": bazel_platform(settings.arch),
-    "board": dict(board(settings.project.docker, settings.platform, settings.arch).arguments),
+    "board": dict(board(settings.project.docker, USERLANDS[0], settings.arch).arguments),
     "run": board_run(settings.arch),
     "policy": [policy.machine, policy.bits, policy.interpreter, sorted(policy.system)],
     "project": texts(render_consumer(settings)),
@@ -94,7 +102,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_bundle_is_named_by_its_triple(told: Any) -> None:
-    assert told["bundle"] == "coralforge-2.14.1-riscv64-linux-gnu"
+    assert told["bundle"] == f"coralforge-{DEFAULT_RELEASE}-riscv64-linux-gnu"
 
 
 def test_the_builder_image_gets_its_packages_flags_and_floor(told: Any) -> None:
@@ -134,8 +142,16 @@ def test_projects_get_a_toolchain_file_and_a_preset(told: Any) -> None:
     assert "qemu-riscv64-static" in told["project"]["Makefile"]
     assert "$(filter $(shell uname -m),riscv64 rv64)" in told["project"]["Makefile"]
     assert "qemu-riscv64-static" in told["package"]["smoke.sh"]
-    assert "coralforge-2.14.1-riscv64-linux-gnu.tar.gz" in told["package"]["check-board.sh"]
+    assert f"coralforge-{DEFAULT_RELEASE}-riscv64-linux-gnu.tar.gz" in told["package"]["check-board.sh"]
     assert "^(riscv64|rv64)$" in told["package"]["lib/cmake/Coral/CoralConfig.cmake"]
+
+
+def test_the_bundles_of_others_name_it_and_their_libraries_stay(told: Any, tmp_path: Path) -> None:
+    """check-board.sh says which bundle fits a board; so what has it is made again, and nothing before it."""
+    settings = resolve(Project(ROOT), Options(arch="aarch64"), {"CORALFORGE_CACHE": str(tmp_path)})
+    before = {stage.value: dict(inputs) for stage, inputs in collect(settings).facts.inputs.items()}
+    changed = {name for name, inputs in before.items() if inputs != told["aarch64"][name]}
+    assert changed == {"prefix"}
 
 
 def test_nothing_else_in_the_engine_names_one() -> None:

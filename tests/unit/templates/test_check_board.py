@@ -16,9 +16,11 @@ import pytest
 from coralforge.settings import Options, Project, Settings, resolve
 from coralforge.templates import render_bundle
 from tests.conftest import ROOT
+from tests.support.project_maker import DEFAULT_RELEASE
 
 AARCH64, ARMHF, X86_64 = "/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-armhf.so.3", "/lib64/ld-linux-x86-64.so.2"
 SHELLS = [shell for shell in (["sh"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
+BUNDLE = f"coralforge-{DEFAULT_RELEASE}"
 NEEDS = {"NEED_GLIBC": "2.27", "NEED_GLIBCXX": "3.4.25"}
 
 
@@ -139,8 +141,13 @@ def test_the_needs_are_the_platforms_floors(machine: Board) -> None:
 @pytest.mark.parametrize(
     ("arch", "kernel", "loaders", "expected"),
     [
-        ("aarch64", "x86_64", [X86_64], "it is x86_64: take coralforge-2.14.1-x86_64-linux-gnu.tar.gz"),
-        ("x86_64", "aarch64", [AARCH64], "it is aarch64: take coralforge-2.14.1-aarch64-linux-gnu.tar.gz"),
+        ("aarch64", "x86_64", [X86_64], f"it is x86_64: take {BUNDLE}-x86_64-linux-gnu.tar.gz"),
+        (
+            "x86_64",
+            "aarch64",
+            [AARCH64],
+            f"it is aarch64: take {BUNDLE}-aarch64-linux-gnu.tar.gz",
+        ),
         ("aarch64", "aarch64", [ARMHF], "its system is 32-bit ARM (armv7) under a 64-bit kernel (aarch64)"),
         ("aarch64", "armv7l", [ARMHF], "it is armv7"),
         ("aarch64", "armv6l", [ARMHF], "ARMv6"),

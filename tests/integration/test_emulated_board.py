@@ -1,0 +1,256 @@
+"""A whole emulated board, as its users have it: a bundle copied in by SSH, and the emulated device in a USB port.
+
+One board serves all tests but the first, which boots its own; each says what it needs of udev rules and devices.
+Leave them out with ``-m "not emulated_board"``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from coralforge.board import board as boards
+from coralforge.board.board import Board
+from coralforge.board.ssh import GUEST, ROOT, USER, Ran
+from coralforge.bundle.bench import install_rules
+from coralforge.containers.docker import connect
+from coralforge.settings import Options, Project, resolve
+from tests.conftest import TESTDATA
+from tests.integration.conftest import Checkout
+from tests.support.patience import NET
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.emulated_board,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+NAME = f"test-{os.getpid()}"
+MODEL = "mobilenet_v1_0.25_128_quant"
+COMPILED, PLAIN = TESTDATA / f"{MODEL}_edgetpu.tflite", TESTDATA / f"{MODEL}.tflite"
+LABELS, IMAGE = TESTDATA / "imagenet_labels.txt", TESTDATA / "cat.bmp"
+TIGER_CAT = 283
+# Exit codes of the bundle's programs.
+NO_DEVICE, FORBIDDEN, BUSY, LOST, TIMED_OUT = 4, 6, 7, 8, 9
+
+
+def test_the_bundle_passes_as_an_ordinary_user_of_a_board(cli: Checkout, bundle: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    ran = cli.invoke("smoke", "--board", "emulated", "--bundle", str(bundle), "--report", str(report))
+    assert ran.status == 0, ran.stdout + ran.stderr
+    assert "on an emulated board" in ran.stdout
+    assert "SIMULATED" in ran.stdout
+    data = json.loads(report.read_text())
+    assert data["ok"] and data["emulated"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*-arm64", data["board"]["kernel"])
+    assert data["board"]["emulator"].startswith("QEMU")
+    assert not any("emulated-board-smoke" in one.name for one in connect().containers.list(all=True))
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A board with a bundle in its user's home, and what is done to it by hand."""
+
+    cli: Checkout
+    board: Board
+    folder: str
+    """The bundle's, in the home of USER."""
+
+    def invoke(self, *words: str) -> str:
+        ran = self.cli.invoke("board", *words, "--name", NAME)
+        assert ran.status == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def plug(self, *options: str) -> None:
+        if options:
+            self.unplug()
+        if options or 1 not in self.devices():
+            self.invoke("--plug", "--model", str(COMPILED), "--plain", str(PLAIN), *options)
+
+    def unplug(self) -> None:
+        if 1 in self.devices():
+            self.invoke("--unplug")
+
+    def devices(self) -> tuple[int, ...]:
+        found = boards.find(connect(), self.board.place)
+        assert found is not None
+        return found.devices
+
+    def remove_rules(self) -> None:
+        script = "rm -f /etc/udev/rules.d/*; udevadm control --reload-rules; udevadm trigger; udevadm settle"
+        script += "; chown root:root /dev/bus/usb/*/*; chmod 664 /dev/bus/usb/*/*"
+        self.board.ssh.check(script, user=ROOT, seconds=NET)
+
+    def install_rules(self) -> None:
+        install_rules(self.board.ssh, self.folder)
+
+    def run(self, script: str, user: str = USER) -> Ran:
+        """In the bundle's folder; the programs have a net of their own under it."""
+        return self.board.ssh.run(f"cd ~{USER}/{self.folder} && {script}", user=user, seconds=NET)
+
+    def model(self, file: str = COMPILED.name, user: str = USER) -> Ran:
+        return self.run(f"bin/model ~{USER}/{file} ~{USER}/{LABELS.name} ~{USER}/{IMAGE.name} 0", user)
+
+    def address(self) -> int:
+        """The device's number on its bus, which is new after each enumeration."""
+        return int(self.run("cat /sys/bus/usb/devices/[12]-1/devnum").output)
+
+
+@pytest.fixture(scope="module")
+def desk(cli: Checkout, libedgetpu_source: tuple[str, ...]) -> Iterator[Desk]:
+    ran = cli.invoke("bundle", "--arch", "aarch64", *libedgetpu_source)
+    assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
+    [archive] = (cli.root / "dist").glob("*-aarch64-linux-gnu.tar.gz")
+    place = boards.place_of(resolve(Project(cli.root), Options()).cache.boards, NAME)
+    client = connect()
+    try:
+        ran = cli.invoke("board", "--start", "--name", NAME)
+        assert ran.status == 0, ran.stdout + ran.stderr
+        board = boards.require(client, place)
+        board.ssh.check("tar xzf - && chmod 755 ~", seconds=NET, stdin=archive)
+        for file in (COMPILED, PLAIN, LABELS, IMAGE):
+            board.ssh.check(f"cat > {file.name}", seconds=NET, stdin=file)
+        yield Desk(cli, board, archive.name.removesuffix(".tar.gz"))
+    finally:
+        boards.stop(client, place)
+        client.close()
+
+
+def test_a_running_board_is_told_of_and_not_started_again(desk: Desk) -> None:
+    kernel = desk.run("cat /proc/sys/kernel/random/boot_id").output
+    assert "a virtual machine, no hardware" in desk.invoke("--start")
+    assert desk.run("cat /proc/sys/kernel/random/boot_id").output == kernel
+
+
+def test_the_shown_command_reaches_it(desk: Desk) -> None:
+    [line] = [line for line in desk.invoke("--status").splitlines() if line.startswith("ssh:")]
+    command = line.removeprefix("ssh:").split()
+    done = subprocess.run([*command, "id", "-un"], capture_output=True, text=True, timeout=NET, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{USER}\n")
+
+
+def test_without_udev_rules_the_device_is_refused_and_what_is_said_to_do_helps(desk: Desk) -> None:
+    desk.remove_rules()
+    desk.plug()
+    refused = desk.model()
+    assert refused.status == FORBIDDEN, refused.output
+    assert "70-coral-edgetpu.rules" in refused.output
+    assert f"{USER} may not open" in refused.output
+    smoke = desk.run("CORALFORGE_RUNS=2 ./smoke.sh")
+    assert smoke.status == 1, smoke.output
+    said = re.search(r"as root, run: (.*)", refused.output)
+    assert said, refused.output
+    ran = desk.board.ssh.run(f"{said[1].split(';')[0]} && udevadm settle", user=ROOT, seconds=NET)
+    assert ran.status == 0, ran.output
+    assert desk.model().status == 0
+
+
+def test_who_is_not_in_the_group_is_told_to_join_it(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug()
+    refused = desk.model(user=GUEST)
+    assert refused.status == FORBIDDEN, refused.output
+    assert f"usermod -aG plugdev {GUEST}" in refused.output
+    desk.board.ssh.check(f"usermod -aG plugdev {GUEST}", user=ROOT, seconds=NET)
+    assert desk.model(user=GUEST).status == 0
+    desk.board.ssh.check(f"gpasswd -d {GUEST} plugdev", user=ROOT, seconds=NET)
+
+
+def test_the_model_is_right_on_the_device(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug()
+    on_device, on_cpu = desk.model(), desk.model(PLAIN.name)
+    assert on_device.status == on_cpu.status == 0, on_device.output + on_cpu.output
+    assert "ran: on the Edge TPU" in on_device.output
+    assert "ran: on the CPU" in on_cpu.output
+    scores = [[line for line in ran.output.splitlines() if line.startswith("0.")] for ran in (on_device, on_cpu)]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 5
+    desk.unplug()
+    place = desk.board.place
+    [stats] = json.loads((place.run / "device1.json").read_text())
+    assert sum(one["runs"] for one in stats["programs"] if one["kind"] == "execution") > 0
+
+
+def test_a_model_in_the_bundle_is_tried_by_its_own_smoke_test(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug()
+    expected = json.dumps({"top1_index": TIGER_CAT}, indent=1)
+    names = {COMPILED: "model_edgetpu.tflite", PLAIN: "model.tflite", LABELS: "labels.txt", IMAGE: "image.bmp"}
+    copies = " && ".join(f"cp ~/{file.name} $cat/{name}" for file, name in names.items())
+    cat = "cat=share/models/cat && mkdir -p $cat"
+    ran = desk.run(f"{cat} && {copies} && echo '{expected}' >$cat/expected.json && CORALFORGE_RUNS=2 ./smoke.sh")
+    assert ran.status == 0, ran.output
+    for step in ("cat.delegate-benchmark", "cat.delegate-label"):
+        assert f"ok    {step}" in ran.output
+
+
+def test_pulled_out_and_plugged_in_again(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug()
+    assert desk.model().status == 0
+    before = desk.address()
+    desk.unplug()
+    assert desk.run("bin/lstpu --require").status == NO_DEVICE
+    assert desk.model().status == NO_DEVICE
+    desk.plug()
+    plugged = desk.address()
+    assert plugged > before
+    assert desk.model().status == 0
+    assert desk.address() > plugged, "with firmware it is another device"
+
+
+def test_a_device_that_is_pulled_out_at_work_is_called_lost(desk: Desk) -> None:
+    desk.install_rules()
+    desk.unplug()
+    desk.plug()  # without firmware
+    command = desk.board.ssh.command(USER, f"cd {desk.folder}; exec bin/benchmark ~/{COMPILED.name} --runs 1000000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        wait_until_in_use(desk)
+        second = desk.model()
+        desk.unplug()
+        said, _ = running.communicate(timeout=NET)
+    assert second.status == BUSY, second.output
+    assert re.search(r"another program|process \d+", second.output)
+    assert running.returncode == LOST, said
+    assert "damaged" not in said
+
+
+def test_a_slow_bus_is_seen(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug("--speed", "high")
+    assert re.search(r"USB 2", desk.run("bin/lstpu").output)
+    assert desk.model().status == 0
+    desk.unplug()
+
+
+def test_a_device_that_falls_silent_is_given_up(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug("--fault", "hang")
+    # Nothing but the limit can end it; where loading the firmware takes longer than that, it is the same.
+    ran = desk.run(f"bin/model ~/{COMPILED.name} ~/{LABELS.name} ~/{IMAGE.name} 0 --timeout 10")
+    assert ran.status == TIMED_OUT, ran.output
+    desk.unplug()
+
+
+def test_a_device_that_does_not_start_says_why(desk: Desk) -> None:
+    desk.unplug()
+    ran = desk.cli.invoke("board", "--plug", "--fault", "unheard-of", "--name", NAME)
+    assert ran.status == 5
+    assert "unheard-of" in ran.stderr
+    assert "[board-device, exit 5]" in ran.stderr
+    assert desk.devices() == ()
+
+
+def wait_until_in_use(desk: Desk) -> None:
+    """Until a program has given the device its firmware, opened what it became, and claimed it."""
+    path = "/sys/bus/usb/devices/[12]-1"
+    claimed = f'case "$(readlink {path}:1.0/driver)" in */usbfs) true ;; *) false ;; esac'
+    desk.run(f"until grep -qs 18d1 {path}/idVendor && {claimed}; do sleep 0.1; done")

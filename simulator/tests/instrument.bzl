@@ -30,7 +30,14 @@ def instrumented_binary(name, srcs, copts, sanitizers, deps = []):
         testonly = True,
         srcs = srcs,
         copts = flags,
-        linkopts = ["-fsanitize=" + sanitizers],
+        linkopts = [
+            "-fsanitize=" + sanitizers,
+            # The part of the runtimes that is for C++: the toolchain links by `clang`, which leaves it out.
+            "-fsanitize-link-c++-runtime",
+            # What stands in for functions above the floor (docker/builder/floor) is intercepted by the runtimes too:
+            # both define __isoc23_strtoul, and either will do.
+            "-Wl,--allow-multiple-definition",
+        ],
         linkstatic = True,
         deps = deps + [":%s_library" % name],
     )

@@ -118,6 +118,8 @@ def _config_impl(ctx):
             "%sysroot%/usr/include",
             "%sysroot%/usr/lib/gcc",
             "%s/lib/clang/%s/include" % (LLVM, CLANG_MAJOR),
+            # The sanitizers' lists of what they ignore.
+            "%s/lib/clang/%s/share" % (LLVM, CLANG_MAJOR),
         ],
         features = features,
         host_system_name = "local",

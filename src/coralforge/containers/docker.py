@@ -72,10 +72,10 @@ class DockerRunner:
         container = None
         try:
             container = self._create(spec)
-            stream = container.attach(stdout=True, stderr=True, stream=True, logs=True)
+            stream = container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
             with contextlib.closing(stream):
                 container.start()
-                for line in lines(stream):
+                for line in lines_of_both(stream):
                     on_line(line)
             status, out_of_memory = self._outcome(container)
         except (DockerException, RequestException, OSError) as error:
@@ -146,17 +146,40 @@ def creation(spec: ContainerSpec, owner: tuple[int, int]) -> dict[str, Any]:
 
 def lines(chunks: Iterator[bytes], limit: int = 1 << 16) -> Iterator[str]:
     """Split a byte stream into text lines; control characters are dropped, long lines are cut at ``limit``."""
-    rest = b""
+    splitter = _Splitter(limit)
     for chunk in chunks:
-        rest += chunk
-        *complete, rest = rest.split(b"\n")
+        yield from splitter.add(chunk)
+    yield from splitter.end()
+
+
+def lines_of_both(chunks: Iterator[tuple[bytes | None, bytes | None]], limit: int = 1 << 16) -> Iterator[str]:
+    """The lines of stdout and stderr as they come, a chunk of each a pair: a line has bytes of one stream only."""
+    splitters = _Splitter(limit), _Splitter(limit)
+    for pair in chunks:
+        for splitter, chunk in zip(splitters, pair, strict=True):
+            yield from splitter.add(chunk or b"")
+    for splitter in splitters:
+        yield from splitter.end()
+
+
+class _Splitter:
+    """Cuts what one stream brings into lines; an unfinished one waits for its end."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+
+    def add(self, chunk: bytes) -> Iterator[str]:
+        *complete, self._rest = (self._rest + chunk).split(b"\n")
         for line in complete:
-            yield _clean(line[:limit])
-        if len(rest) > limit:
-            yield _clean(rest[:limit])
-            rest = b""
-    if rest:
-        yield _clean(rest)
+            yield _clean(line[: self._limit])
+        if len(self._rest) > self._limit:
+            yield _clean(self._rest[: self._limit])
+            self._rest = b""
+
+    def end(self) -> Iterator[str]:
+        if self._rest:
+            yield _clean(self._rest)
 
 
 def _clean(line: bytes) -> str:

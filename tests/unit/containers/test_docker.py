@@ -15,7 +15,7 @@ SPEC = ContainerSpec(name="t", image="coralforge-none", command=("true",))
 
 
 class FakeContainer:
-    """Test double of a docker-py container: prints chunks, then ends with a status."""
+    """Test double of a docker-py container: prints chunks (to stderr those in pairs), then ends with a status."""
 
     def __init__(self, chunks: list[Any], status: int = 0, lost: bool = False) -> None:
         self.chunks, self.status, self.lost = chunks, status, lost
@@ -27,7 +27,7 @@ class FakeContainer:
         for chunk in self.chunks:
             if isinstance(chunk, BaseException):
                 raise chunk
-            yield chunk
+            yield chunk if isinstance(chunk, tuple) else (chunk, None)
 
     def start(self) -> None: ...
 
@@ -54,6 +54,13 @@ def test_lines_and_status_arrive_and_the_container_goes() -> None:
     assert got == ["one", "two", "rest"]
     assert finished.status == 3
     assert container.removed
+
+
+def test_a_line_has_bytes_of_one_stream_only() -> None:
+    container = FakeContainer([b"out\nen", (None, b"er"), b"d", (None, b"r\n")])
+    got: list[str] = []
+    runner(container).run(SPEC, got.append)
+    assert got == ["out", "err", "end"]
 
 
 def test_the_end_of_the_stream_is_not_success_when_the_daemon_died() -> None:

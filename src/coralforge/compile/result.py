@@ -14,6 +14,7 @@ from coralforge.compile.places import endings
 from coralforge.compile.program import Compiler
 from coralforge.edgetpu.runtime import require_runtime
 from coralforge.errors import CoralforgeError, user_error
+from coralforge.tflite.appended import with_archive
 from coralforge.tflite.model import Model
 
 _MAX_LOG = 1 << 20
@@ -119,7 +120,8 @@ def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool) -
 def _part(source: PlainModel, ending: str, outcome: Outcome) -> CompiledPart:
     path = outcome.out / f"{source.stem}{ending}"
     name = f"{source.model.path.stem}{ending}"
-    file = read_compiled(name, take(path, str(source.model.path)))
+    data = with_archive(take(path, str(source.model.path)), source.model.archive)
+    file = read_compiled(name, data)
     found = [one for one in outcome.run.reports if PurePosixPath(one.output).name == path.name]
     report = found[-1] if found else CompiledReport(source="")
     log = _text_of(path.with_suffix(".log"))

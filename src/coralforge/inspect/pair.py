@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from itertools import zip_longest
 
+from coralforge.edgetpu.interface import Edge, edges
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.inspect.inspection import Form
 from coralforge.inspect.programs import compiled_operations, form_of
-from coralforge.tflite.graph import Graph, Operation, Tensor
+from coralforge.tflite.graph import Graph, Operation
 from coralforge.tflite.model import Model
 
 Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
@@ -75,22 +76,21 @@ def _edges(compiled: Graph, plain: Graph) -> list[str]:
     """How inputs and outputs differ, one line each."""
     lines = []
     for what, ours, theirs in (
-        ("input", compiled.inputs, plain.inputs),
-        ("output", compiled.outputs, plain.outputs),
+        ("input", _named(compiled, compiled.inputs), _named(plain, plain.inputs)),
+        ("output", _named(compiled, compiled.outputs), _named(plain, plain.outputs)),
     ):
         for number, (one, other) in enumerate(zip_longest(ours, theirs)):
-            found = _described(compiled.tensors[one]) if one is not None else "not there"
-            expected = _described(plain.tensors[other]) if other is not None else "not there"
-            if found != expected:
-                lines.append(f"{what} {number}: {found} in the compiled model, {expected} in the plain one")
+            if one is None or other is None or one[0] != other[0] or not one[1].fits(other[1]):
+                lines.append(f"{what} {number}: {_said(one)} in the compiled model, {_said(other)} in the plain one")
     return lines[:_SHOWN]
 
 
-def _described(tensor: Tensor) -> str:
-    numbers = ", ".join(
-        f"{scale:.6g}/{point}" for scale, point in zip(tensor.scales, tensor.zero_points, strict=False)
-    )
-    return f"{tensor.name} {tensor.kind} {list(tensor.shape)} {numbers}".strip()
+def _named(graph: Graph, indices: tuple[int, ...]) -> list[tuple[str, Edge]]:
+    return [(graph.tensors[index].name, edge) for index, edge in zip(indices, edges(graph, indices), strict=True)]
+
+
+def _said(edge: tuple[str, Edge] | None) -> str:
+    return f"{edge[0]} {edge[1]}" if edge is not None else "not there"
 
 
 def _key(graph: Graph, operation: Operation) -> Key:

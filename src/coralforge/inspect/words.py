@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coralforge.compile.simulator_report import size
+from coralforge.edgetpu.evidence import Certainty, Limit
+from coralforge.edgetpu.operators import LIMITS
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.inspect.inspection import Form, Inspection, Located, Place
 from coralforge.tflite.graph import Tensor, text
@@ -47,8 +49,27 @@ def mapped(inspection: Inspection) -> str:
     if inspection.total is None or inspection.mapped is None or inspection.fraction is None:
         known = "100 %, all operations" if not left else f"unknown; {counted(left)} left on the CPU"
         return f"{known} ({len(inspection.programs)} {CUSTOM_CODE})"
-    part = f"{inspection.mapped} of {counted(inspection.total)}"
-    return f"{percent(inspection.fraction)}: {part} on the {chip(inspection)}"
+    part = f"{inspection.mapped} of {counted(inspection.total)} on the {chip(inspection)}"
+    return f"{percent(inspection.fraction)}: {part}{open_range(inspection)}"
+
+
+def open_range(inspection: Inspection) -> str:
+    """The range that a prediction leaves open; empty where it leaves nothing open."""
+    if inspection.span is None or inspection.span[0] == inspection.span[1]:
+        return ""
+    low, high = inspection.span
+    return f" (not sure: {inspection.least} to {inspection.most}, {percent(low)} to {percent(high)})"
+
+
+def sources(rule: str) -> str:
+    """Where a limit is known from, in a few words; empty for what any operation has to keep to."""
+    limit = LIMITS.get(rule)
+    if isinstance(limit, Limit):
+        return str(limit.known)
+    if limit is None:
+        return ""
+    left = f"; left, {limit.left_by}" if limit.left_by is not None else ""
+    return f"mapped, {limit.mapped_by}{left}"
 
 
 def percent(fraction: float) -> str:
@@ -111,7 +132,9 @@ def short(name: str, longest: int = _LONGEST) -> str:
 def reason(one: Located, why: str | None = None) -> str:
     """Why an operation is where it is; empty where there is nothing to say. ``why``: instead of its own."""
     status = "" if one.place is not Place.CPU else one.status.value
-    parts = (status, short(one.decision.why if why is None else why, _SENTENCE), one.remark)
+    why = one.decision.why if why is None else why
+    doubt = "" if one.decision.certainty is Certainty.SURE else one.decision.certainty.value
+    parts = (doubt, status, short(why, _SENTENCE), one.remark)
     return "; ".join(part for part in parts if part)
 
 
@@ -148,7 +171,7 @@ def _compiled(inspection: Inspection) -> Facts:
     packages = inspection.packages
     if not packages:
         return []
-    compilers = list(dict.fromkeys(package.compiler_version or "not said" for package in packages))
+    compilers = list(dict.fromkeys(package.compiler_version or "not stated" for package in packages))
     cached, streamed = sum(p.cached_bytes for p in packages), sum(p.streamed_bytes for p in packages)
     return [
         ("Runtime", f"version {inspection.min_runtime_version} or newer"),

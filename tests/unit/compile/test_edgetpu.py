@@ -152,9 +152,10 @@ def test_one_that_is_wrong_spoils_all_that_are_compiled_together(net: Model, tmp
 
 
 def floating() -> bytes:
+    """Only its weights have 8 bits (dynamic range)."""
     make = Maker()
-    source, target = make.tensor("in", [1, 4], "FLOAT32", scales=()), make.tensor("out", [1, 4])
-    make.operator("QUANTIZE", [source], [target], 1)
+    source, target = (make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out"))
+    make.operator("FULLY_CONNECTED", [source, make.weights("w", [4, 4])], [target], 3)
     return make.pack([source], [target])
 
 

@@ -164,10 +164,18 @@ def test_a_float_model_is_refused() -> None:
 
 def test_a_dynamic_batch_is_refused() -> None:
     make = Maker()
-    source, made = make.tensor("x", [1, 4], signature=[-1, 4]), make.tensor("y", [1, 4])
+    source, made = make.tensor("x", [-1, 4]), make.tensor("y", [-1, 4])
     make.operator("RELU", [source], [made])
     error = error_of(make.model([source], [made]))
     assert (error.reason, error.details) == ("model-dynamic", "x: [-1, 4]")
+
+
+def test_a_batch_that_may_be_resized_is_no_dynamic_one() -> None:
+    """Converters write it into a second list, beside sizes that are all there."""
+    make = Maker()
+    source, made = make.tensor("x", [1, 4], signature=[-1, 4]), make.tensor("y", [1, 4], signature=[-1, 4])
+    make.operator("RELU", [source], [made])
+    assert compile_for_simulator(make.model([source], [made])).partition.fraction == 1.0
 
 
 def test_control_flow_is_refused() -> None:

@@ -47,7 +47,11 @@ class Report:
 
 def show(inspection: Inspection, stream: TextIO) -> None:
     """Write the inspection to ``stream``, in the form that fits where it goes."""
-    report = report_of(inspection)
+    write(report_of(inspection), stream)
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write a report: tables with rich on a terminal, plain lines elsewhere."""
     if stream.isatty():
         _rich(report, stream)
     else:

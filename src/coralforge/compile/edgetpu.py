@@ -129,7 +129,9 @@ def _run(job: _Job, work: Path, sink: Sink) -> tuple[Compiled, ...]:
             if ended.status == 0 and ended.stopped is None and run.succeeded:
                 seconds = sum((one.ended.seconds for one in tries), ended.seconds)
                 outcome = Outcome(job.compiler, options, run, folder / OUTPUTS, tuple(notes), seconds)
-                return tuple(judge(source, outcome, wanted.runtime, wanted.allow_cpu) for source in sources)
+                return tuple(
+                    judge(source, outcome, wanted.runtime, wanted.allow_cpu, wanted.preflight) for source in sources
+                )
         tries.append(Try(options, run, ended))
         following = next_try(tries, job.compiler.flags, len(job.stems), job.operations)
         if following is None:

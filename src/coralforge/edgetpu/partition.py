@@ -93,17 +93,18 @@ def partition(graph: Graph) -> Partition:
 
 
 def suppose(graph: Graph, known: Partition, solved: Collection[int]) -> Partition:
-    """The partition that would be, if the operations in ``solved`` were such that the Edge TPU could run them."""
+    """The partition that would be, if the operations in ``solved`` were such that the Edge TPU could run them.
+
+    Doubts are left aside: it is the best guess.
+    """
     followers = (Status.MAPPED, Status.SECOND_SUBGRAPH)  # nothing is wrong with these themselves
-    return _divided(
-        graph,
-        [
-            SUITABLE
-            if one.status in followers or one.operation.index in solved
-            else Verdict(one.status, one.rule, one.why, one.certainty)
-            for one in known.decisions
-        ],
-    )
+    verdicts = [
+        SUITABLE
+        if one.status in followers or one.operation.index in solved
+        else Verdict(one.status, one.rule, one.why)
+        for one in known.decisions
+    ]
+    return Partition.known(tuple(_spread(graph, verdicts)))
 
 
 def _divided(graph: Graph, verdicts: Sequence[Verdict]) -> Partition:

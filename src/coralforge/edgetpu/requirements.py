@@ -60,6 +60,11 @@ def per_channel(graph: Graph) -> list[Operation]:
     return [one for one in dense if one.inputs[1] != -1 and len(graph.tensors[one.inputs[1]].scales) > 1]
 
 
+def dense_on_cpu(plain: Model, left: Graph) -> CoralforgeError | None:
+    """The error for dense layers quantized per channel that a compiler left on the CPU; ``left`` is what it made."""
+    return _per_channel(plain, per_channel(left), left)
+
+
 def _compiled(model: Model) -> CoralforgeError | None:
     if not any(operation.custom_code == CUSTOM_CODE for operation in model.graph.operations):
         return None
@@ -120,12 +125,12 @@ def _dynamic(model: Model) -> CoralforgeError | None:
     )
 
 
-def _per_channel(model: Model, wrong: Sequence[Operation]) -> CoralforgeError | None:
+def _per_channel(model: Model, wrong: Sequence[Operation], graph: Graph | None = None) -> CoralforgeError | None:
     if not wrong:
         return None
     return user_error(
         f"{model.path} has dense layers quantized per channel, which the CPU computes wrongly",
         reason="model-per-channel",
-        details="\n".join(model.graph.tensors[one.inputs[1]].name for one in wrong),
+        details="\n".join((graph or model.graph).tensors[one.inputs[1]].name for one in wrong),
         remedy="set converter._experimental_disable_per_channel_quantization_for_dense_layers = True",
     )

@@ -28,6 +28,7 @@ _CARRIES = {
     "SLICE",
     "PAD",
 }
+_OUTPUTS = 64  # that are looked at; each may lead through the whole graph
 _JOIN = "CONCATENATION"
 _RANGE = 255  # steps of 8 bits
 _FEW_CHANNELS = 4
@@ -154,7 +155,7 @@ def _mixed(graph: Graph) -> Warning | None:
     """Outputs that put boxes and scores into one 8-bit tensor."""
     producers = graph.producers()
     joined: dict[int, None] = {}
-    for index in graph.outputs:
+    for index in tuple(dict.fromkeys(graph.outputs))[:_OUTPUTS]:
         out, parts = graph.tensors[index], _parts(graph, producers, index)
         ranges = [tensor.scales[0] * _RANGE for tensor in parts.tensors if tensor.quantized]
         if out.quantized and len(ranges) > 1 and min(ranges) < out.scales[0] * _STEPS:

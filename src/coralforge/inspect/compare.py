@@ -161,19 +161,19 @@ def _difference(decision: Decision, really: bool) -> tuple[Difference, bool]:
 
 
 def _counted(name: str, decisions: Sequence[Decision], mapped: int, several: bool) -> tuple[Difference, bool] | None:
-    wanted = [one for one in decisions if _mapped(one, several)]
-    if len(wanted) == mapped:
+    wanted = sum(_mapped(one, several) for one in decisions)
+    if wanted == mapped:
         return None
     doubtful = [one for one in decisions if one.certainty is Certainty.UNKNOWN]
-    sure = sum(one not in doubtful for one in wanted)
+    sure = sum(_mapped(one, several) and one.certainty is not Certainty.UNKNOWN for one in decisions)
     known = not sure <= mapped <= sure + len(doubtful)
-    told = doubtful or [one for one in decisions if (one in wanted) is (len(wanted) > mapped)]
+    told = doubtful or [one for one in decisions if _mapped(one, several) is (wanted > mapped)]
     first = next((one for one in told if one.why), told[0] if told else decisions[0])
     label = first.operation.custom_code if name == CUSTOM else name
     difference = Difference(
         label or name,
         tuple(one.operation.index for one in told),
-        f"{len(wanted)} of {len(decisions)} mapped",
+        f"{wanted} of {len(decisions)} mapped",
         f"{mapped} of {len(decisions)} mapped",
         first.why,
         first.rule,

@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import asdict
 
+from coralforge.edgetpu.estimate import Estimate
 from coralforge.edgetpu.evidence import Bound, Limit
 from coralforge.edgetpu.operators import LIMITS, newest_versions
 from coralforge.edgetpu.package import Executable, Layer
@@ -17,6 +18,7 @@ from coralforge.inspect.inspection import Inspection, Located, Program
 from coralforge.inspect.json_form import (
     FORMAT,
     JsonAdvice,
+    JsonEstimate,
     JsonExecutable,
     JsonInspection,
     JsonLayer,
@@ -57,6 +59,7 @@ def document(inspection: Inspection) -> JsonInspection:
         min_runtime_version=inspection.min_runtime_version,
         parameter_bytes=inspection.parameters,
         subgraphs=inspection.subgraphs,
+        estimate=_estimate(inspection.estimate) if inspection.estimate is not None else None,
         inputs=list(graph.inputs),
         outputs=list(graph.outputs),
         tensors=[_tensor(tensor) for tensor in graph.tensors],
@@ -66,6 +69,18 @@ def document(inspection: Inspection) -> JsonInspection:
         warnings=[JsonWarning(one.name, one.text, list(one.operations)) for one in inspection.warnings],
         limits=[_limit(LIMITS[rule]) for rule in _rules(inspection)],
         advice=[JsonAdvice(one.text, list(one.operations), one.wins) for one in inspection.advice],
+    )
+
+
+def _estimate(found: Estimate) -> JsonEstimate:
+    return JsonEstimate(
+        parameter_bytes=found.parameters,
+        streamed_bytes=found.streamed,
+        activation_bytes=found.activations,
+        transfer_bytes=found.transfers,
+        multiplications=found.multiplications,
+        usb3_ms=round(found.usb3 * 1e3, 2),
+        usb2_ms=round(found.usb2 * 1e3, 2),
     )
 
 

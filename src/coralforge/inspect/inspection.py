@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from coralforge.edgetpu.estimate import Estimate
 from coralforge.edgetpu.evidence import Certainty
 from coralforge.edgetpu.operators import Status
 from coralforge.edgetpu.package import Package
@@ -115,6 +116,8 @@ class Inspection:
     parameters: int
     """Bytes of the constants that the part on the TPU reads; 0 where its operations are unknown."""
     subgraphs: int
+    estimate: Estimate | None
+    """Memory and time of a plain model; None for a compiled one, and where nothing can be said."""
 
     @property
     def predicted(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from coralforge.edgetpu.estimate import estimate
 from coralforge.edgetpu.operators import Status
 from coralforge.edgetpu.partition import Decision, Partition, Side, parameters, partition
 from coralforge.edgetpu.requirements import refusals
@@ -132,4 +133,5 @@ def _inspection(
         most=decided.most,
         parameters=parameters(graph, decided),
         subgraphs=model.subgraphs,
+        estimate=estimate(graph, decided) if subject.form is Form.PLAIN and not refused else None,
     )

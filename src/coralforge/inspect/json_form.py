@@ -141,6 +141,23 @@ class JsonLimit(Described):
 
 
 @dataclass(frozen=True)
+class JsonEstimate(Described):
+    """The expected result of a compile, of the part on the Edge TPU. Sizes are in bytes, times in milliseconds."""
+
+    parameter_bytes: int
+    """With the padding of the chip."""
+    streamed_bytes: int
+    """Sent for each inference, since it does not fit on the chip."""
+    activation_bytes: int
+    """The most that is alive at once."""
+    transfer_bytes: int
+    """Inputs, outputs and instructions of each inference."""
+    multiplications: int
+    usb3_ms: float
+    usb2_ms: float
+
+
+@dataclass(frozen=True)
 class JsonAdvice(Described):
     """One change to make. ``wins``: how many operations more would be on the TPU by it alone."""
 
@@ -172,6 +189,8 @@ class JsonInspection(Described):
     parameter_bytes: int
     """Constants that the part on the TPU reads, as they are in the plain model; 0 where that is not known."""
     subgraphs: int
+    estimate: JsonEstimate | None
+    """Of a plain model that would not be refused (docs/inspect.md says how far off it is)."""
     inputs: list[int]
     outputs: list[int]
     tensors: list[JsonTensor]

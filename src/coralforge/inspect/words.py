@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coralforge.compile.simulator_report import size
+from coralforge.edgetpu.estimate import USB2, USB3, Estimate
 from coralforge.edgetpu.evidence import Certainty, Limit
 from coralforge.edgetpu.operators import LIMITS
 from coralforge.edgetpu.payload import CUSTOM_CODE
@@ -12,7 +13,6 @@ from coralforge.inspect.inspection import Form, Inspection, Located, Place
 from coralforge.tflite.graph import Tensor, text
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
-CHIP = 8 << 20  # bytes of memory on the chip, of which parameters get the most
 _LONGEST = 60  # characters of a name
 _SENTENCE = 400  # of a reason, which may have names in it
 
@@ -37,6 +37,8 @@ def facts(inspection: Inspection) -> Facts:
     rows += _compiled(inspection)
     if inspection.form is Form.PLAIN or (inspection.form is Form.SIMULATED and inspection.parameters):
         rows.append(("Parameters", f"{size(inspection.parameters)} on the {chip(inspection)}"))
+    if inspection.estimate is not None:
+        rows += _estimated(inspection.estimate)
     rows.append(("File size", f"{size(inspection.size)} ({inspection.size} bytes)"))
     return rows
 
@@ -84,11 +86,8 @@ def notes(inspection: Inspection) -> Sequence[str]:
         found.append(
             "A prediction: the Edge TPU compiler may decide otherwise (docs/models.md says how often it did)."
         )
-        if inspection.parameters > CHIP:
-            found.append(
-                f"The parameters exceed the chip's {size(CHIP)}: the rest is sent to it for each inference, which "
-                "takes time."
-            )
+        if inspection.estimate is not None:
+            found.append(_estimate_note(inspection, inspection.estimate))
     elif inspection.form is Form.SIMULATED:
         found.append("SIMULATED: nothing here says how the Edge TPU compiler would decide, or how fast it would be.")
     elif inspection.on_cpu:
@@ -178,6 +177,33 @@ def _compiled(inspection: Inspection) -> Facts:
         ("Compiler", short(", ".join(some(compilers)))),
         ("Parameters", f"{_amount(cached)} on the chip, {_amount(streamed)} streamed for each inference"),
     ]
+
+
+def _estimated(found: Estimate) -> Facts:
+    fits = f"{size(found.streamed)} of them streamed for each inference" if found.streamed else "none streamed"
+    return [
+        ("Chip, estimated", f"{size(found.parameters)} of parameters, {fits}; "
+         f"activations {size(found.activations)} at most at once"),
+        ("Time, estimated", f"{milliseconds(found.usb3)} on USB 3, {milliseconds(found.usb2)} on USB 2"),
+    ]  # fmt: skip
+
+
+def _estimate_note(inspection: Inspection, found: Estimate) -> str:
+    rest = ", and the part on the CPU is not in it" if inspection.on_cpu else ""
+    told = f"Times are estimates, mostly within a fifth, and at times off by half or more{rest} (docs/inspect.md)."
+    if not found.streamed:
+        return told
+    usb3, usb2 = milliseconds(found.streamed / USB3), milliseconds(found.streamed / USB2)
+    return (
+        f"{told} Parameters that do not fit on the chip take {usb3} on USB 3 and {usb2} on USB 2 for each inference: "
+        "so much at most is won by a model that fits (fewer channels, a smaller width multiplier)."
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in ms, to two digits or so."""
+    value = seconds * 1e3
+    return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
 
 
 def _amount(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -10,6 +11,7 @@ from coralforge.edgetpu.partition import partition
 from coralforge.edgetpu.requirements import refusals
 from coralforge.edgetpu.warnings import Warning, warnings
 from coralforge.tflite.model import Model, parse_model
+from tests.conftest import ROOT
 from tests.support.model_maker import Maker, X, classifier
 
 
@@ -126,3 +128,9 @@ def test_pictures_that_are_too_wide(width: int, wide: bool) -> None:
     make.operator("CONV_2D", parts, [made], 3, ("Conv2DOptions", {"strideW": 1, "strideH": 1}))
     found = [(one.name, one.operations) for one in warned(make.model([source], [made]))]
     assert found == ([("picture-width", (0,))] if wide else [])
+
+
+def test_every_warning_is_documented() -> None:
+    page = (ROOT / "docs" / "inspect.md").read_text().partition("## Warnings")[2].partition("\n## ")[0]
+    code = (ROOT / "src" / "coralforge" / "edgetpu" / "warnings.py").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)`", page, re.M)) == set(re.findall(r'return Warning\("([a-z-]+)"', code))

@@ -107,7 +107,7 @@ def test_there_is_an_advice_for_every_rule() -> None:
 
 
 def test_every_rule_is_documented() -> None:
-    page = (ROOT / "docs" / "inspect.md").read_text()
+    page = (ROOT / "docs" / "inspect.md").read_text().partition("`rule` names")[2]
     rows = "".join(line for line in page.splitlines() if line.startswith("| `"))
     assert set(re.findall(r"`([a-z-]+)`", rows)) == set(remedies.RULES) | BY_OPERATOR
 

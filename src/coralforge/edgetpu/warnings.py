@@ -78,7 +78,13 @@ WIDTH = Bound(
 def warnings(graph: Graph, decisions: Partition) -> tuple[Warning, ...]:
     """All that applies, in the order of how much it harms."""
     inside = decisions.on(Side.TPU)
-    found = (_mixed(graph), _dense(graph, inside), _large(graph, decisions), _pictures(graph, inside), _floats(graph))
+    found = (
+        _mixed(graph),
+        _dense(graph, inside),
+        _large(graph, decisions),
+        _pictures(graph, decisions),
+        _floats(graph),
+    )
     return tuple(one for one in found if one is not None)
 
 
@@ -114,10 +120,8 @@ def _floats(graph: Graph) -> Warning | None:
 
 def _large(graph: Graph, decisions: Partition) -> Warning | None:
     """Operators that hold whole tensors, wherever they are thought to run: the compiler may fail because of them."""
-    large = [one for one in graph.operations if one.name in _WHOLE_TENSORS and _static(graph, one)]
-    large = [one for one in large if _too_large(graph, one)]
-    computed = {one.operation.index for one in decisions.decisions if one.rule != "eight-bits"}
-    indices = tuple(one.index for one in large if one.index in computed)
+    whole = [one for one in _computed(graph, decisions) if one.name in _WHOLE_TENSORS]
+    indices = tuple(one.index for one in whole if _too_large(graph, one))
     if not indices:
         return None
     most = max(_held(graph, graph.operations[index]) for index in indices)
@@ -138,8 +142,17 @@ def _beyond(bound: Bound, graph: Graph, operation: Operation) -> bool:
     return bound.left is not None and bound.size(graph, operation) >= bound.left
 
 
-def _pictures(graph: Graph, inside: Sequence[Operation]) -> Warning | None:
-    wide = [one for one in inside if _wide(graph, one) > WIDTH.mapped]
+def _computed(graph: Graph, decisions: Partition) -> list[Operation]:
+    """Operations that could be on the Edge TPU as far as their types go, with fixed sizes."""
+    return [
+        one.operation
+        for one in decisions.decisions
+        if one.rule != "eight-bits" and one.operation.custom_code == "" and _static(graph, one.operation)
+    ]
+
+
+def _pictures(graph: Graph, decisions: Partition) -> Warning | None:
+    wide = [one for one in _computed(graph, decisions) if _wide(graph, one) > WIDTH.mapped]
     if not wide:
         return None
     width = max(_wide(graph, one) for one in wide)

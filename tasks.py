@@ -76,7 +76,7 @@ def bundle(said: Said) -> None:
     sign=Option("Private key, or .pub of one that ssh-agent holds, to sign SHA256SUMS with (ssh-keygen -Y)."),
     twice=Option("Build everything a second time with an empty cache, and refuse other bytes.", default=False),
     finish=Option("Only complete the parts that are there: notes, latest.json, SHA256SUMS.", default=False),
-    matrix=Option("Only print the architectures as JSON, for a CI job's matrix.", default=False),
+    matrix=Option("Only print the platforms as JSON, for a CI job's matrix.", default=False),
     publish=Option("Make a draft release on GitHub with gh.", default=False),
     dry_run=Option("Make everything, and only say how it would be published.", default=False),
 )

@@ -5,11 +5,12 @@ set -eu
 
 usage() {
     cat <<'TEXT'
-usage: install.sh --from PLACE [--to FOLDER] [--signers FILE]
+usage: install.sh --from PLACE [--to FOLDER] [--signers FILE] [--smoke]
 
   --from PLACE     folder or http(s) address with the files of a release (latest.json, SHA256SUMS, bundles)
   --to FOLDER      where the bundle's folder goes (default: .)
   --signers FILE   OpenSSH's file of allowed signers: refuse a release that nobody in it signed (needs ssh-keygen)
+  --smoke          run the bundle's own test at the end, and end with its exit code
 
 Exit codes: 0 installed; 2 wrong arguments; 3 something is missing here; 4 not downloaded, or a wrong digest or signature;
 5 no bundle of the release fits this machine.
@@ -30,12 +31,17 @@ fail() {
 from=
 to=.
 signers=
+smoke=no
 while [ $# -gt 0 ]; do
     case $1 in
         --from | --to | --signers)
             [ $# -ge 2 ] || fail 2 "$1 needs a value"
             case $1 in --from) from=$2 ;; --to) to=$2 ;; --signers) signers=$2 ;; esac
             shift 2
+            ;;
+        --smoke)
+            smoke=yes
+            shift
             ;;
         -h | --help)
             usage
@@ -123,3 +129,4 @@ name=${folder##*/}
 [ ! -e "$to/$name" ] || fail 2 "$to/$name is there already" "remove it or give another --to"
 mv -- "$folder" "$to/$name"
 say "installed in $to/$name; its test: $to/$name/smoke.sh"
+[ "$smoke" = no ] || "$to/$name/smoke.sh"

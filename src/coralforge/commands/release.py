@@ -9,6 +9,7 @@ from pathlib import Path
 from coralforge import __version__
 from coralforge.commands.options import Said
 from coralforge.commands.pipeline import ROOT, load_settings
+from coralforge.config.arch import Arch
 from coralforge.console import make_sink
 from coralforge.errors import gate_error, user_error
 from coralforge.events import Note, Sink
@@ -24,6 +25,9 @@ from coralforge.publish.verify import verify as verify_bundle
 from coralforge.settings import Options, Settings
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
+
+PLATFORMS = {Arch.AARCH64: "linux/arm64", Arch.X86_64: "linux/amd64", Arch.ARMV7: "linux/arm/v7"}
+"""Docker's names, for the jobs that try a bundle in a container of its architecture."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def release(options: Options, request: ReleaseRequest) -> None:
     settings = load_settings(options)
     platforms = [options.arch] if options.arch else list(settings.pipeline.platforms)
     if request.matrix:
-        print(json.dumps({"arch": platforms}))
+        print(json.dumps({"include": [{"arch": arch, "platform": PLATFORMS[Arch(arch)]} for arch in platforms]}))
         return
     if request.finish and options.arch:
         raise user_error(

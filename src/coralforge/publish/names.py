@@ -19,7 +19,7 @@ INSTALLER = "install.sh"
 
 @dataclass(frozen=True)
 class PartName:
-    """What tells one bundle of a release from all others: coralforge's version is the build's revision."""
+    """All that tells one bundle of a release from all others: coralforge's version is the build's revision."""
 
     version: str
     """coralforge's own."""

@@ -47,7 +47,7 @@ def tags(root: Path) -> tuple[str, ...]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, without the last newline; None when it fails or is not there."""
+    """The output of git, without the last newline; None when it fails or is not there."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments],

@@ -46,7 +46,7 @@ class Parameters(Model):
 
 
 class Internal(Model):
-    """What the builder chose."""
+    """The builder's own choices."""
 
     coralforge: str
     toolchain: str
@@ -63,7 +63,7 @@ class Definition(Model):
 
 
 class Builder(Model):
-    """What ran the build."""
+    """The program that ran the build, by its URI."""
 
     id: str
 
@@ -91,7 +91,7 @@ class Statement(Model):
 
     @property
     def parameters(self) -> Parameters:
-        """What was built."""
+        """The choices that the bundle was built with."""
         return self.predicate.buildDefinition.externalParameters
 
     @property

@@ -79,7 +79,7 @@ def _listed(sbom: JsonValue) -> Iterator[tuple[str, str, str]]:
 
 
 def _sources(manifest: Manifest) -> Iterator[Component]:
-    from cyclonedx.factory.license import LicenseFactory
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL

@@ -1,4 +1,4 @@
-"""A release, made and checked by the commands that a CI job and a stranger run, from the bundle that all tests share."""
+"""A release is made and checked by the commands of a CI job and a stranger, from the bundle that all tests share."""
 
 from __future__ import annotations
 

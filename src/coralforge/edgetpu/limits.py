@@ -136,8 +136,8 @@ TRANSPOSE_SIZE = Bound(
     _elements,
     mapped=82_944,
     mapped_by=_YOLO_192,
-    left=112_896,
-    left_by=Source("pair", "edward62740/EdgeTPU-MOT, yolov8n at 224 pixels"),
+    left=107_200,
+    left_by=Source("pair", "koush/tflite-models, scrypted_yolov9t_relu_320"),
 )
 # "Depending on input/output size, this operation might not be mapped to avoid loss in precision."
 RESIZE_FACTOR = Bound(

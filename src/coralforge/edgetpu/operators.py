@@ -81,6 +81,7 @@ _FACE = Source("report", "zye1996/facemesh_EdgeTPU, log of face_landmark_192")
 _FRIGATE = Source("report", "a log of YOLOv9 for Frigate: 719 of 750 operations mapped")
 _SRGAN = _pair("inSam/SR-GAN-Edge-TPU, srgan_quant_2")
 _EFFICIENT = _pair("prbodmann/Coral-TPU, efficient_l3")
+_YOLO_V10 = _pair("koush/tflite-models, scrypted_yolov10n_320")
 _TRANSPOSED = Source("report", "google-coral/edgetpu#686")
 
 _CONVOLUTION = Rule(_MOBILENET, 2, (1, 2), (limits.SAME_DILATION,))
@@ -91,6 +92,7 @@ _RESIZE = (limits.RESIZE_FACTOR, limits.RESIZE_SIDE)
 RULES: Mapping[str, Rule] = {
     "ADD": Rule(_MOVENET, 2),
     "AVERAGE_POOL_2D": Rule(_MOBILENET, limits=(limits.UNFUSED,)),
+    "BATCH_MATMUL": Rule(_YOLO_V10, 2),  # the documentation does not list it
     "CONCATENATION": Rule(_DEEPLAB, limits=(limits.UNFUSED, limits.ZERO_PADDING)),
     "CONV_2D": _CONVOLUTION,
     "DEPTHWISE_CONV_2D": _CONVOLUTION,
@@ -131,6 +133,16 @@ RULES: Mapping[str, Rule] = {
     "TRANSPOSE": Rule(_YOLO, 2, (1,), (limits.TRANSPOSE_SIZE,)),
     "TRANSPOSE_CONV": Rule(_TRANSPOSED, 3, (0, 1, 3)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Rule(_LSTM, 1, tuple(range(1, 18))),
+}
+
+# Operators that were seen left since there are none such. Of others that the documentation does not list this is only
+# likely: it does not list BATCH_MATMUL and TILE either.
+UNSUPPORTED: Mapping[str, Source] = {
+    "GATHER": _FRIGATE,
+    "GATHER_ND": _MOVENET,
+    "HARD_SWISH": Source("report", "google-coral/edgetpu#272"),
+    "LEAKY_RELU": Source("report", "google-coral/edgetpu#272"),
+    "UNPACK": _MOVENET,
 }
 
 LIMITS: Mapping[str, Limit | Bound] = {limit.name: limit for rule in RULES.values() for limit in rule.limits}

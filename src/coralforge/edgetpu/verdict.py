@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from coralforge.edgetpu.evidence import Certainty
-from coralforge.edgetpu.operators import RULES, Rule, Status, newest_versions
+from coralforge.edgetpu.operators import RULES, UNSUPPORTED, Rule, Status, newest_versions
 from coralforge.edgetpu.payload import CUSTOM_CODE
-from coralforge.tflite.graph import Graph, Operation
+from coralforge.tflite.graph import CUSTOM, Graph, Operation
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,15 @@ def alone(facts: Facts, operation: Operation) -> Verdict:
         )  # as the compiler's logs say
         return Verdict(status, "eight-bits", why)
     if rule is None:
-        return Verdict(Status.UNSUPPORTED, "known-operator", "the Edge TPU has no such operation")
+        return _unsupported(operation)
     return _broken(facts, operation, rule) or _limited(facts.graph, operation, rule)
+
+
+def _unsupported(operation: Operation) -> Verdict:
+    if operation.name in (CUSTOM, *UNSUPPORTED):
+        return Verdict(Status.UNSUPPORTED, "known-operator", "the Edge TPU has no such operation")
+    why = "the documentation lists no such operation"
+    return Verdict(Status.UNSUPPORTED, "known-operator", why, Certainty.LIKELY)
 
 
 def _broken(facts: Facts, operation: Operation, rule: Rule) -> Verdict | None:

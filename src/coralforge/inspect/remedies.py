@@ -82,7 +82,6 @@ OPERATORS: Mapping[str, str] = {
     "ABS": "Replace ABS by MAXIMUM of x and -x (MUL by -1).",
     "ARG_MAX": "End the model before ARG_MAX, and look for the largest score in your program.",
     "ARG_MIN": "End the model before ARG_MIN, and look for the smallest score in your program.",
-    "BATCH_MATMUL": "Replace BATCH_MATMUL by Dense or 1x1 convolutions with constant weights (no attention layers).",
     "BATCH_TO_SPACE_ND": "Train with dilation that the converter can fuse (fixed sizes), or without dilation.",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "Use one-directional LSTM layers.",
     "BROADCAST_TO": "Replace BROADCAST_TO by TILE, or let ADD and MUL broadcast.",

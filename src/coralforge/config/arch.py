@@ -67,7 +67,7 @@ class Row:
     """The GNU triple; it names sysroots, bundles and toolchain files.
 
     As in Debian: the target's folder below /usr/lib, and below /usr/lib/gcc. Where the two have different names
-    (i386), libstdc++ gets no stand-ins (docker/builder/floor.py).
+    (i386), docker/builder/floor.py refuses the sysroot.
     """
     debian: str
     """Debian's name of it."""

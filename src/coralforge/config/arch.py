@@ -89,6 +89,8 @@ class Row:
     """Its program of qemu-user."""
     lowest: Floor
     """The lowest floor at which everything is known to link."""
+    processor: str = ""
+    """QEMU's name of the weakest processor that its programs are for, and are emulated on; empty: QEMU's choice."""
     virtual: VirtualMachine | None = None
     """For the whole emulated board; None: there is none."""
     flags: tuple[str, ...] = ()
@@ -114,6 +116,7 @@ class Arch(str, Enum):
         constraint="aarch64",
         cpu="aarch64",
         emulator="qemu-aarch64",
+        processor="cortex-a53",  # Coral Dev Board, Raspberry Pi 3
         lowest=Floor("2.17", "3.4.22", "1.3.9"),
         virtual=VirtualMachine(
             program="qemu-system-aarch64",
@@ -154,6 +157,7 @@ class Arch(str, Enum):
         constraint="armv7",
         cpu="armv7a",
         emulator="qemu-arm",
+        processor="cortex-a8",  # BeagleBone
         lowest=Floor("2.17", "3.4.22", "1.3.9"),
         flags=("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard", "-D_FILE_OFFSET_BITS=64"),
     )

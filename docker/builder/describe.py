@@ -22,8 +22,13 @@ LOADED = ("libc6", "libgcc-s1", "liblzma5", "libstdc++6", "libtinfo6", "libzstd1
 
 
 def tree_digest(root: Path, part: str = "") -> str:
-    """SHA-256 over names, contents, links, executable bits below ``root``; with ``part``, of paths that have it."""
+    """SHA-256 over names, contents, links, executable bits below ``root``; with ``part``, of paths that have it.
+
+    Raises:
+        ValueError: there is nothing to digest: a digest of nothing would never change.
+    """
     digest = hashlib.sha256()
+    empty = digest.digest()
     for folder, folders, files in sorted(os.walk(root)):
         folders.sort()
         for path in (Path(folder, name) for name in sorted(folders + files)):
@@ -37,6 +42,8 @@ def tree_digest(root: Path, part: str = "") -> str:
             else:
                 continue
             digest.update(f"{path.relative_to(root)}\0{what}\n".encode())
+    if digest.digest() == empty:
+        raise ValueError(f"there is nothing in {root}{part}")
     return digest.hexdigest()
 
 
@@ -60,9 +67,16 @@ def sysroot(root: Path, compiler: str) -> dict[str, Any]:
 
 
 def describe(llvm: Path, roots: Path, compiler: dict[str, str], unpinned: dict[str, str]) -> dict[str, Any]:
-    """The content of toolchain.json."""
+    """The content of toolchain.json.
+
+    Raises:
+        OSError: a sysroot has no ``floor.json`` or no ``packages``, or there are no sysroots.
+        ValueError: compiler, sysroots, or their headers are missing.
+    """
     of_compiler = tree_digest(llvm)
     sysroots = {root.name: sysroot(root, of_compiler) for root in sorted(roots.iterdir())}
+    if not sysroots:
+        raise ValueError(f"there is no sysroot in {roots}")
     together = "".join(f"{triple} {one['digest']}\n" for triple, one in sysroots.items())
     return {
         "digest": hashlib.sha256(together.encode()).hexdigest(),
@@ -73,18 +87,29 @@ def describe(llvm: Path, roots: Path, compiler: dict[str, str], unpinned: dict[s
 
 
 def output(*command: str) -> str:
-    """The output of a program. Raises CalledProcessError."""
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """The output of a program; its errors go to stderr. Raises CalledProcessError."""
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def of_image(llvm: Path, roots: Path, compiler: dict[str, str], tools: list[str]) -> dict[str, Any]:
+    """toolchain.json of the image that this runs in. Raises OSError, ValueError, CalledProcessError."""
+    unpinned = packages(output("dpkg-query", "-W", "-f", "${Package}=${Version}\n", *tools, *LOADED))
+    linkers = [version for name, version in compiler.items() if name.startswith("lld-")]
+    if len(linkers) != 1 or "bazel-bootstrap" not in unpinned:
+        raise ValueError(f"no lld among {sorted(compiler)}, or no bazel-bootstrap among {sorted(unpinned)}")
+    versions = {"clang": output("clang", "-dumpversion").strip(), "lld": linkers[0]}
+    return describe(llvm, roots, compiler, unpinned) | versions | {"bazel": unpinned["bazel-bootstrap"]}
 
 
 def main() -> None:
     """See the module."""
     llvm, roots, listed, *tools = sys.argv[1:]
-    compiler = packages(Path(listed).read_text(encoding="ascii"))
-    unpinned = packages(output("dpkg-query", "-W", "-f", "${Package}=${Version}\n", *tools, *LOADED))
-    versions = {"clang": output("clang", "-dumpversion").strip(), "bazel": unpinned["bazel-bootstrap"]}
-    versions["lld"] = next(version for name, version in compiler.items() if name.startswith("lld-"))
-    print(json.dumps(describe(Path(llvm), Path(roots), compiler, unpinned) | versions, indent=1, sort_keys=True))
+    try:
+        compiler = packages(Path(listed).read_text(encoding="ascii"))
+        described = of_image(Path(llvm), Path(roots), compiler, tools)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        sys.exit(f"describe.py: {error}")
+    print(json.dumps(described, indent=1, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -60,44 +60,72 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def lower_libraries(root: Path, rank: Rank) -> tuple[dict[str, str], dict[str, str], set[str]]:
-    """Lower every shared library below ``root``: symbols gone, symbols with an older version, and all versions."""
+    """Lower every shared library below ``root``: symbols gone, symbols with an older version, and all versions.
+
+    Raises:
+        ValueError: there is none, or one of them cannot be read.
+    """
     gone: dict[str, str] = {}
     older: dict[str, str] = {}
     versions: set[str] = set()
     for path in sorted(root.rglob("*.so*")):
         if path.is_symlink() or not path.is_file() or path.read_bytes()[:4] != MAGIC:
             continue
-        result = lower(path.read_bytes(), rank, SAME)
+        try:
+            result = lower(path.read_bytes(), rank, SAME)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         path.write_bytes(result.data)
         gone.update(result.gone)
         older.update(result.older)
         versions |= result.versions
+    if not versions:
+        raise ValueError(f"there is no shared library with symbol versions below {root}")
     return gone, older, versions
 
 
 def newest(versions: set[str], floor: Floor) -> dict[str, tuple[int, ...]]:
     """The newest version of each family in ``versions``."""
     return {
-        family: max(floor.number(v) or () for v in versions if v.partition("_")[0] == family)
+        family: max((floor.number(v) or () for v in versions if v.partition("_")[0] == family), default=())
         for family in floor.floors
     }
 
 
 def lower_headers(root: Path, glibc: tuple[int, ...]) -> None:
-    """libstdc++'s headers were configured for the sysroot's glibc; some of their ways need one above the floor."""
-    for config in root.glob("usr/include/*/c++/*/bits/c++config.h"):
+    """libstdc++'s headers were configured for the sysroot's glibc; some of their ways need one above the floor.
+
+    Raises:
+        ValueError: the configuration is not where it was, or uses such a way in words that are not known.
+    """
+    for config in found(root, "usr/include/*/c++/*/bits/c++config.h"):
         text = config.read_text(encoding="utf-8")
         for name, since in HEADER_FEATURES.items():
             if glibc < since:
                 text = text.replace(f"#define {name} 1\n", f"/* {name}: glibc {'.'.join(map(str, since))} */\n")
+                if re.search(rf"^\s*#\s*define\s+{name}\b", text, re.MULTILINE):
+                    raise ValueError(f"{config} still defines {name}")
         config.write_text(text, encoding="utf-8")
 
 
+def found(root: Path, pattern: str) -> list[Path]:
+    """The files below ``root`` that are named by ``pattern``. Raises ValueError when there is none."""
+    paths = sorted(root.glob(pattern))
+    if not paths:
+        raise ValueError(f"there is no {pattern} in {root}")
+    return paths
+
+
 def make_archive(platform: dict[str, Any], sources: Path, root: Path) -> Path:
-    """libcoralfloor.a: one object a function, none of which is seen outside of what it is linked into."""
+    """libcoralfloor.a: one object a function, none of which is seen outside of what it is linked into.
+
+    Raises:
+        ValueError: there are no sources.
+        CalledProcessError: a program of the toolchain fails.
+    """
     objects = []
     target = [f"--target={platform['triple']}", f"--sysroot={root}", *platform["flags"]]
-    for source in sorted(sources.iterdir()):
+    for source in found(sources, "*.c*"):
         made = Path("/tmp") / f"{source.stem}.o"
         program = ["clang++", "-std=c++17"] if source.suffix == ".cc" else ["clang", "-std=gnu11"]
         run([*program, *target, *COMPILE, f"-ffile-prefix-map={sources}=coralfloor", "-c", source, "-o", made])
@@ -126,12 +154,16 @@ def check_archive(platform: dict[str, Any], archive: Path, root: Path) -> None:
 
 
 def write_scripts(triple: str, root: Path) -> None:
-    """Whoever links libstdc++ or libc gets the archive behind it, for what the library does not have at the floor."""
+    """Whoever links libstdc++ or libc gets the archive behind it, for what the library does not have at the floor.
+
+    Raises:
+        ValueError: what a linker reads for one of the two is not there, or not as it was.
+    """
     lib = f"/usr/lib/{triple}"
-    for name in (root / "usr/lib/gcc" / triple).glob("*/libstdc++.so"):
+    for name in found(root, f"usr/lib/gcc/{triple}/*/libstdc++.so"):
         name.unlink()
         name.write_text(f"GROUP ( {lib}/libstdc++.so.6 {lib}/{ARCHIVE} )\n", encoding="ascii")
-    script = root / lib.lstrip("/") / "libc.so"
+    script = found(root, f"usr/lib/{triple}/libc.so")[0]
     text = script.read_text(encoding="ascii")
     with_archive = text.replace("libc_nonshared.a ", f"libc_nonshared.a {lib}/{ARCHIVE} ")
     if with_archive == text:
@@ -145,7 +177,12 @@ def run(command: list[Any]) -> str:
 
 
 def set_floor(platform: dict[str, Any], named: dict[str, str], sources: Path, roots: Path) -> None:
-    """Give one platform's sysroot its floor. Raises ValueError when it is not the one that coralforge knows."""
+    """Give one platform's sysroot its floor.
+
+    Raises:
+        ValueError: it is not the one that coralforge knows.
+        CalledProcessError: a program of the toolchain fails.
+    """
     floor, root = Floor(platform["floors"], named), roots / platform["triple"]
     gone, older, versions = lower_libraries(root, floor.rank)
     offered = newest(versions, floor)
@@ -173,7 +210,7 @@ def main() -> None:
     for platform in data["platforms"]:
         try:
             set_floor(platform, data["named_versions"], sources, roots)
-        except (ValueError, subprocess.CalledProcessError) as error:
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
             sys.exit(f"floor.py: {platform['name']}: {error}")
 
 

@@ -22,7 +22,14 @@ ARCHIVES = {"libc_nonshared.a", "libgcc.a", "libgcc_eh.a"}
 
 
 def make(packages: list[Path], root: Path) -> None:
-    """Unpack ``packages`` into the new folder ``root`` and keep what a compiler or linker reads."""
+    """Unpack ``packages`` into the new folder ``root`` and keep what a compiler or linker reads.
+
+    Raises:
+        ValueError: there are no packages.
+        CalledProcessError: one of them cannot be unpacked.
+    """
+    if not packages:
+        raise ValueError("there are no packages for it")
     root.mkdir(parents=True)
     names = []
     for package in packages:
@@ -55,7 +62,10 @@ def main() -> None:
     """See the module."""
     sources, roots = Path(sys.argv[1]), Path(sys.argv[2])
     for folder in sorted(sources.iterdir()):
-        make(sorted(folder.glob("*.deb")), roots / folder.name)
+        try:
+            make(sorted(folder.glob("*.deb")), roots / folder.name)
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            sys.exit(f"sysroots.py: {folder.name}: {error}")
 
 
 if __name__ == "__main__":

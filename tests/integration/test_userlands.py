@@ -48,6 +48,24 @@ PARTS = [
     "exceptions from a library", "exceptions through a library", "exceptions through TensorFlow Lite",
     "types across a border", "types of the bundle's libraries", "threads", "locale", "iostream",
 ]  # fmt: skip
+# What the models of tests/data give for the inputs of outputs.c, as its digests: the bytes that libraries for x86_64
+# and aarch64 gave before there was a floor, when clang 21 built them for glibc 2.36.
+OUTPUTS = {
+    "bright_128x128": "0afc2807b749b32b",
+    "deeplabv3_mnv2_dm05_pascal_quant": "628b72a72e1cb9c5",
+    "dense_256": "7221930c75b2e611",
+    "keras_lstm_mnist_ptq": "c9133fc3ca19bbb2",
+    "looming_128x128_3x3": "8483aca7022eb62d",
+    "mobilenet_v1_0.25_128_quant": "62c1dddf11906727",
+    "mobilenet_v2_1.0_224_quant": "f47568f8ffabdaa9",
+}
+# Where ruy's assembly rounds otherwise.
+OTHER_OUTPUTS = {
+    Arch.AARCH64: {
+        "mobilenet_v1_0.25_128_quant": "84ed59e83350b11d",
+        "mobilenet_v2_1.0_224_quant": "c63a853e16d99bfc",
+    }
+}
 # Functions that came after glibc 2.27 and GCC 8, by the version that has them: library, symbol.
 NEWER = {
     "GLIBC_2.28": ("libpthread.so.0", "mtx_unlock"),
@@ -59,6 +77,8 @@ $CXX -std=c++17 -fPIC -shared -fvisibility=hidden -Wl,-soname,libborder.so -o /o
 $CXX -std=c++17 -isystem /bundle/include -o /out/check /sources/check.cc /out/libborder.so \
     /bundle/lib/libtensorflowlite.so /bundle/lib/libedgetpu.so.1 /bundle/lib/libflatbuffers.a \
     /bundle/lib/libcoralfloor.a -Wl,-rpath-link,/bundle/lib -Wl,-rpath,/bundle/lib:/out
+$CC -isystem /bundle/include -o /out/outputs /sources/outputs.c /bundle/lib/libtensorflowlite_c.so \
+    -Wl,-rpath-link,/bundle/lib -Wl,-rpath,/bundle/lib
 """
 BUILD_NEWER = """
 echo '{version} {{ global: {symbol}; }};' > /tmp/map
@@ -178,6 +198,18 @@ def test_the_whole_smoke_test_passes(
 def test_a_program_of_ones_own_has_its_libstdcxx(benches: Benches, arch: Arch, userland: Userland) -> None:
     done, lines = benches.of(arch).run(userland, "$RUN /out/check /bundle/share/models/model.tflite")
     assert (done.status, lines) == (0, [f"ok {part}" for part in PARTS])
+
+
+@pytest.mark.parametrize("arch", list(Arch), ids=name_of)
+def test_models_give_the_bytes_that_they_gave_before_there_was_a_floor(
+    benches: Benches, testdata: Path, arch: Arch
+) -> None:
+    """On the weakest processor of the architecture, where it is emulated."""
+    models = " ".join(f"/models/{name}.tflite" for name in OUTPUTS)
+    done, lines = benches.of(arch).run(OLDEST, f"$RUN /out/outputs {models}", Mount(testdata, "/models"))
+    assert done.status == 0, lines
+    given = {Path(path).stem: digest for path, _, digest in (line.split() for line in lines)}
+    assert given == {**OUTPUTS, **OTHER_OUTPUTS.get(arch, {})}
 
 
 @pytest.mark.parametrize("version", NEWER)

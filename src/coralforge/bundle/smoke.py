@@ -300,11 +300,20 @@ def _data(
         arch=manifest.arch.value,
         tensorflow_commit=manifest.tensorflow_commit,
         emulated=bool(board.emulator),
+        processor=_processor(board),
         board=board.model_dump(mode="json"),
         host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
         seconds=round(finished.seconds, 3),
     )
     return data
+
+
+def _processor(board: Board) -> str:
+    """QEMU's name of the processor that programs ran on; empty where they ran natively."""
+    row = board.arch.row
+    if not board.emulator:
+        return ""
+    return row.virtual.processor if board.kernel and row.virtual else row.processor
 
 
 def _write(path: Path, data: dict[str, JsonValue]) -> None:

@@ -67,7 +67,7 @@ class Row:
     """The GNU triple; it names sysroots, bundles and toolchain files.
 
     As in Debian: the target's folder below /usr/lib, and below /usr/lib/gcc. Where the two have different names
-    (i386), libstdc++ gets no stand-ins (docker/builder/floor.py).
+    (i386), docker/builder/floor.py refuses the sysroot.
     """
     debian: str
     """Debian's name of it."""
@@ -91,6 +91,8 @@ class Row:
     """Its program of qemu-user."""
     lowest: Floor
     """The lowest floor at which everything is known to link."""
+    processor: str = ""
+    """QEMU's name of the weakest processor that its programs are for, and are emulated on; empty: QEMU's choice."""
     virtual: VirtualMachine | None = None
     """For the whole emulated board; None: there is none."""
     flags: tuple[str, ...] = ()
@@ -117,6 +119,7 @@ class Arch(str, Enum):
         constraint="aarch64",
         cpu="aarch64",
         emulator="qemu-aarch64",
+        processor="cortex-a53",  # Coral Dev Board, Raspberry Pi 3
         lowest=Floor("2.17", "3.4.22", "1.3.9"),
         virtual=VirtualMachine(
             program="qemu-system-aarch64",
@@ -159,6 +162,7 @@ class Arch(str, Enum):
         constraint="armv7",
         cpu="armv7a",
         emulator="qemu-arm",
+        processor="cortex-a8",  # BeagleBone
         lowest=Floor("2.17", "3.4.22", "1.3.9"),
         flags=("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard", "-D_FILE_OFFSET_BITS=64"),
     )

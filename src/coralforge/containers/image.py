@@ -56,7 +56,7 @@ def board_run(arch: Arch) -> str:
     row = arch.row
     if arch is BUILD_MACHINE:
         return f"/board{row.loader} --library-path /board/lib/{row.triple}:/board/usr/lib/{row.triple}"
-    return f"{row.emulator} -L /board"
+    return " ".join([row.emulator, *(["-cpu", row.processor] if row.processor else []), "-L /board"])
 
 
 def emulated_board(recipes: Path, userland: Userland) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def make_tree(root: Path) -> tuple[Path, Path]:
         lib = root / "roots" / triple / "usr/lib"
         lib.mkdir(parents=True)
         (lib / "libc.so.6").write_bytes(triple.encode())
+        (lib.parent / "include").mkdir()
+        (lib.parent / "include/stdio.h").write_bytes(b"")
         (lib.parents[1] / "packages").write_text("libc6=2.31-13\nlibstdc++6=10.2.1-6\n")
         told = {"suite": "bullseye", "glibc": "2.31", "floors": {"GLIBC": "2.27"}}
         (lib.parents[1] / "floor.json").write_text(json.dumps(told))
@@ -99,3 +102,12 @@ def test_it_says_what_a_sysroot_is(tree: Path) -> None:
     one = described(tree)["sysroots"]["aarch64-linux-gnu"]
     assert one["packages"] == {"libc6": "2.31-13", "libstdc++6": "10.2.1-6"}
     assert (one["suite"], one["glibc"], one["floor"]) == ("bullseye", "2.31", {"GLIBC": "2.27"})
+
+
+@pytest.mark.parametrize("missing", ["llvm", "roots/aarch64-linux-gnu/usr/include", "roots"])
+def test_what_is_not_there_has_no_digest(tree: Path, missing: str) -> None:
+    """A digest of nothing would be the same for ever."""
+    shutil.rmtree(tree / missing)
+    (tree / missing).mkdir()
+    with pytest.raises(ValueError, match=rf"there is no.* in .*{Path(missing).parts[0]}"):
+        described(tree)

@@ -128,6 +128,7 @@ def test_a_pass_is_reported_with_what_ran_where(bench: Bench) -> None:
     )
     assert data["bundle_sha256"] == result.digest
     assert data["board"]["emulator"] == "qemu-aarch64 version 11"
+    assert data["processor"] == "cortex-a53"
     assert data["steps"][1]["fps"] == 3.5
     assert list(bench.work.iterdir()) == []
 
@@ -136,9 +137,14 @@ def test_the_container_gets_the_bundle_read_only_and_the_emulator(bench: Bench) 
     board = FakeBoard()
     bench.run(board)
     (spec,) = board.specs
-    assert dict(spec.env)["CORALFORGE_RUN"] == "qemu-aarch64 -L /board"
+    assert dict(spec.env)["CORALFORGE_RUN"] == "qemu-aarch64 -cpu cortex-a53 -L /board"
     assert {mount.target: mount.writable for mount in spec.mounts} == {"/bundle": False, "/report": True}
     assert "/bundle/smoke.sh" in spec.command[-1]
+
+
+@pytest.mark.parametrize(("board", "processor"), [({"kernel": "6.1.0"}, "cortex-a72"), ({"emulator": ""}, "")])
+def test_the_report_names_the_processor(bench: Bench, board: dict[str, str], processor: str) -> None:
+    assert bench.run(FakeBoard(board={**BOARD, **board})).data["processor"] == processor
 
 
 def test_output_and_what_is_not_verified_are_shown(bench: Bench) -> None:

@@ -32,6 +32,7 @@ ROW = """
         constraint="riscv64",
         cpu="riscv64",
         emulator="qemu-riscv64",
+        processor="rva22s64",
         lowest=Floor("2.27", "3.4.25", "1.3.11"),
         flags=("-march=rv64gc",),
     )
@@ -122,7 +123,7 @@ def test_bazel_gets_its_platform(told: Any) -> None:
 
 
 def test_the_board_gets_its_emulator(told: Any) -> None:
-    assert told["run"] == "qemu-riscv64 -L /board"
+    assert told["run"] == "qemu-riscv64 -cpu rva22s64 -L /board"
     assert told["board"]["EMULATOR"] == "qemu-riscv64"
     assert told["board"]["DEBIAN_ARCH"] == "riscv64"
 

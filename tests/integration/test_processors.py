@@ -24,7 +24,7 @@ from coralforge.containers.toolchain import builder
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT, TESTDATA
-from tests.integration.conftest import Checkout
+from tests.integration.conftest import MOST_BYTES, Checkout
 
 pytestmark = [
     pytest.mark.docker,
@@ -129,6 +129,10 @@ def test_old_and_new_processors_give_the_same_answers(bench: Bench) -> None:
     for name, one, other in zip(MODELS, old, new, strict=True):
         assert max((abs(a - b) for a, b in zip(one, other, strict=True)), default=0) <= 4, name
         assert one.index(max(one)) == other.index(max(other)), name
+
+
+def test_the_libraries_stay_small(bench: Bench) -> None:
+    assert sum((bench.bundle / "lib" / library).stat().st_size for library in LIBRARIES) < MOST_BYTES
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

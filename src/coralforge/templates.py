@@ -50,6 +50,7 @@ def variables(settings: Settings, project: str = "coral-app") -> dict[str, objec
         "glibc": settings.floor.glibc,
         "glibcxx": settings.floor.glibcxx,
         "kernels": settings.arch.row.kernels,
+        "instructions": settings.arch.row.instructions,
         "loader": settings.arch.row.loader,
         "triples": {arch.value: arch.triple for arch in Arch},
         "bundle_name": settings.bundle_name,

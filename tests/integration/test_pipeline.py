@@ -29,7 +29,7 @@ from coralforge.plan import Stage
 from coralforge.settings import Options, Project, resolve
 from coralforge.sources.trees import survey_sources, trees
 from tests.conftest import ROOT
-from tests.integration.conftest import BUILD_TIMEOUT, Checkout, Ran
+from tests.integration.conftest import BUILD_TIMEOUT, MOST_BYTES, Checkout, Ran
 from tests.support.patience import NET, wait_until
 from tests.support.project_maker import DEFAULT_RELEASE
 
@@ -84,6 +84,7 @@ def test_the_bundle_has_what_it_promises(unpacked: Path) -> None:
     ):
         assert (unpacked / name).is_file(), name
     assert (unpacked / "lib/libedgetpu.so.1").readlink() == Path("simulated/libedgetpu.so.1")
+    assert sum(path.stat().st_size for path in unpacked.glob("lib/libtensorflowlite*.so")) < MOST_BYTES
 
 
 def test_the_manifest_is_true_and_honest(unpacked: Path) -> None:

@@ -97,6 +97,8 @@ class Row:
     """For the whole emulated board; None: there is none."""
     flags: tuple[str, ...] = ()
     """Compiler flags beside the triple."""
+    instructions: tuple[str, ...] = ()
+    """Which of its extensions TensorFlow Lite is compiled for, by Linux' names in /proc/cpuinfo."""
     floor: Floor = field(default=OLD_BOARDS)
     """The floor where pipeline.yaml says nothing."""
     highest: Floor = field(default=BULLSEYE)
@@ -144,6 +146,8 @@ class Arch(str, Enum):
         cpu="k8",
         emulator="qemu-x86_64",
         lowest=Floor("2.17", "3.4.22", "1.3.9"),
+        # As upstream's builds (toolchains/bazel/overlays); what needs more is chosen at run time.
+        instructions=("sse4_2",),
     )
     # Raspberry Pi 2 and newer with a 32-bit system, BeagleBone, ...: ARMv7-A with NEON; not the ARMv6 of a Pi 1 or
     # Zero. NEON as Cortex-A8 and A9 have it (BeagleBone): with VFPv3, without the fused multiply-add of VFPv4, which

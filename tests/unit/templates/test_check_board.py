@@ -176,6 +176,28 @@ def test_a_board_that_does_not_tell_its_processor_is_left_to_the_loader(machine:
     assert machine.check("aarch64", shell, kernel="''") == ""
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse4_1 sse4_2 popcnt", ""),
+        ("fpu sse4_2", ""),
+        ("fpu sse4_1 sse4_2x popcnt", "they need a processor with sse4_2"),
+        (None, ""),
+    ],
+)
+def test_a_processor_without_the_instructions_is_named(
+    machine: Board, shell: list[str], flags: str | None, expected: str
+) -> None:
+    machine.loader(X86_64, "2.36")
+    if flags is not None:
+        (machine.root / "proc").mkdir()
+        processor = f"processor\t: 0\nvmx flags\t: sse4_2\nflags\t\t: {flags}\nbugs\t\t: none\n\n"
+        (machine.root / "proc/cpuinfo").write_text(processor * 2)
+    said = machine.check("x86_64", shell)
+    assert expected in said
+    assert bool(said) == bool(expected)
+
+
 def test_what_files_need_is_read_from_them(machine: Board, shell: list[str]) -> None:
     one, other = machine.root / "one", machine.root / "other"
     one.write_bytes(b"\x7fELF\0GLIBC_2.9\0GLIBC_2.17\0GLIBCXX_3.4.9\0")

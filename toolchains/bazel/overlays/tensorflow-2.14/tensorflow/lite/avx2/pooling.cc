@@ -1,0 +1,3 @@
+#include "tensorflow/lite/avx2/begin.h"
+#include "tensorflow/lite/kernels/pooling.cc"
+#pragma clang attribute pop

@@ -319,6 +319,8 @@ def test_the_report_keeps_its_form_whether_it_passed_or_not(bundle: Bundle, shel
     steps = {step.name: step for step in report.steps}
     assert steps["benchmark"].exit_code == (0 if passes else 9)
     assert steps["benchmark"].seconds is not None
+    assert steps["benchmark"].said == (None if passes else "exit status 9: running x did not end within 5 s")
+    assert steps["model"].said == "top-1: 3 0.9 cat"
     assert steps["delegate"].status == "skipped"
 
 

@@ -110,7 +110,7 @@ LOADED = {"sys/module/apex/refcnt": "0\n"}
 
 @dataclass(frozen=True)
 class Case:
-    """What a tree has to be diagnosed as: the first finding's id and code, and words of its cause or action."""
+    """The diagnosis that a tree has to get: the first finding's id and code, and words of its cause or action."""
 
     id: str
     code: int

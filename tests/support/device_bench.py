@@ -32,7 +32,7 @@ class Bench:
     mounts: tuple[Mount, ...]
 
     def run(self, script: str, *mounts: Mount) -> list[str]:
-        """What the script prints; the bundle is in /bundle, the double in /double."""
+        """The lines that the script prints; the bundle is in /bundle, the double in /double."""
         lines: list[str] = []
         spec = ContainerSpec("test", self.image, ("/bin/sh", "-c", script), (*self.mounts, *mounts))
         self.runner.run(spec, lines.append)

@@ -62,7 +62,7 @@ class BoardReport(BaseModel):
     steps: list[StepResult] = Field(min_length=1, max_length=1000)
     """In the order they ran."""
     board: dict[str, JsonValue] = Field(default_factory=dict)
-    """What the board says of itself."""
+    """The board, by its own words."""
 
     def not_run(self) -> list[str]:
         """Sentences on steps that could not be tried there, and why."""

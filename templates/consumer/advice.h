@@ -52,8 +52,6 @@ constexpr Advice kAdvice[] = {
     {"no-usb-host", kNoEdgeTpu, "there is no Edge TPU on PCIe, and this system has no USB controller",
      "give it one: Raspberry Pi Compute Module: dtoverlay=dwc2,dr_mode=host in config.txt; virtual machine: "
      "a USB 3 controller (xHCI) with both ids, 1a6e:089a and 18d1:9302"},
-    {"pi5-pcie-off", kOk, "{config} of this {model} does not turn its PCIe connector on",
-     "for an Edge TPU on PCIe add the line dtparam=pciex1 to {config}, and restart"},
     // It is there, and libedgetpu does not list it.
     {"usb-no-node", kForbidden, "the Edge TPU {device} is plugged in, but there is no {node}",
      "let the kernel make it (mount -t devtmpfs devtmpfs /dev); a container has to be given /dev/bus/usb"},
@@ -125,7 +123,9 @@ constexpr Advice kAdvice[] = {
      "the kernel of this {model} has pages of {kib} KiB, with which the driver apex does not work",
      "add the line kernel=kernel8.img to {config} (4 KiB pages), restart, and install the driver for that "
      "kernel"},
-    // It works, but.
+    // In nobody's way, but worth knowing: these come last.
+    {"pi5-pcie-off", kOk, "{config} of this {model} does not turn its PCIe connector on",
+     "for an Edge TPU on PCIe add the line dtparam=pciex1 to {config}, and restart"},
     {"firmware", kOk, "the Edge TPU {device} waits for its firmware (1a6e:089a)",
      "nothing to do before it is first used; if it stays so, libedgetpu could not write the "
      "firmware: " CORAL_POWER},

@@ -108,11 +108,11 @@ inline void JudgePci(const Facts& facts, std::vector<Finding>* findings) {
   }
 }
 
-// The place of a finding in the table: what is in the way before what is only worth knowing.
+// The place of a finding in the table.
 inline size_t Rank(const Finding& finding) {
   size_t at = 0;
   while (at < std::size(kAdvice) && finding.id != kAdvice[at].id) ++at;
-  return at + (finding.code == kOk ? std::size(kAdvice) : 0);
+  return at;
 }
 
 // All that follows from the facts, the most important first. Pure.

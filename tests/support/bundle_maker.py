@@ -96,6 +96,5 @@ def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, 
             make_tree(root / "trees", "libedgetpu", pinned=False),
         ),
         sample=make_model(root / "sample", "stripes"),
-        sample_generated=True,
         licence=write(root / "LICENSE", b"Apache\n"),
     )

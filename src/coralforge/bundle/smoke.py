@@ -62,6 +62,8 @@ class BoardReport(BaseModel):
     """In the order they ran."""
     not_run: list[str] = Field(default_factory=list, max_length=1000)
     """Sentences on steps that could not be tried there, and why."""
+    warnings: list[str] = Field(default_factory=list, max_length=1000)
+    """Sentences on what is no failure, but not as it should be: hardware that is far slower than expected."""
 
 
 class Board(BaseModel):
@@ -160,7 +162,7 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
     _judge(archive, manifest, board, result, finished, lines)
     if bench.device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
-    for problem in not_verified:
+    for problem in (*not_verified, *result.warnings):
         sink.emit(Note(problem, "warning"))
     return Report(
         bundle=archive.name,

@@ -88,6 +88,10 @@ inline std::vector<std::string> ReadLabels(const std::string& path) {
   return numbered;
 }
 
+inline std::string LabelOf(const std::vector<std::string>& labels, size_t index) {
+  return index < labels.size() ? Printable(labels[index]) : "(no label)";
+}
+
 }  // namespace coral
 
 #endif  // CORAL_FILES_H_

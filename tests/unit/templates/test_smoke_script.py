@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from coralforge.settings import Options, Project, resolve
-from coralforge.templates import render_bundle, render_consumer
+from coralforge.templates import PROGRAMS, render_bundle, render_consumer
 from tests.conftest import ROOT
 
 SHELLS = [shell for shell in (["sh"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
@@ -98,7 +98,7 @@ def bundle(tmp_path: Path) -> Bundle:
     (bundle.root / "bin").mkdir()
     for name in ("smoke.sh", "check-board.sh"):
         (bundle.root / name).write_bytes(files[PurePosixPath(name)].content)
-    for name in ("lstpu", "model", "benchmark"):
+    for name in PROGRAMS:
         (bundle.root / "bin" / name).write_text(PROGRAM)
         (bundle.root / "bin" / name).chmod(0o755)
     for name in ("model.tflite", "model_edgetpu.tflite", "labels.txt", "image.bmp"):

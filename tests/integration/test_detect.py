@@ -31,8 +31,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 WIDTH, HEIGHT = 400, 200  # of the picture: not square, so that stretched and fitted differ
-KITE = {"class": 2, "score": 0.9, "left": 160, "top": 40, "right": 240, "bottom": 80, "label": "kite"}
-BIRD = {"class": 1, "score": 0.8, "left": 240, "top": 120, "right": 320, "bottom": 160, "label": "bird"}
+KITE: dict[str, Any] = {"class": 2, "score": 0.9, "left": 160, "top": 40, "right": 240, "bottom": 80, "label": "kite"}
+BIRD: dict[str, Any] = {
+    "class": 1,
+    "score": 0.8,
+    "left": 240,
+    "top": 120,
+    "right": 320,
+    "bottom": 160,
+    "label": "bird",
+}
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,10 @@ def compile_model(said: Said) -> None:
     ),
     html=Option("Also write a page with a picture of the graph."),
     min_mapped=Option("Fail (exit code 6) if less than this part of the operations is mapped: 0.95 or 95%."),
+    against=Option(
+        "Compare the prediction for --model with a compiled file or a compiler's .log (exit code 6: differs)."
+    ),
+    pairs=Option("Compare all pairs below this folder: X.tflite with X_edgetpu.tflite or X_edgetpu.log."),
 )
 def inspect(said: Said) -> None:
     """Say where each operation of a model runs, why, and what to change."""

@@ -38,6 +38,7 @@ AT_HAND = {
     "bundle/userland.py": {"smoke"},
     "commands/board.py": {"board"},
     "commands/clean.py": {"clean"},
+    "commands/compare.py": {"inspect"},
     "commands/doctor.py": {"doctor"},
     "commands/inspect.py": {"inspect"},
     "commands/models.py": {"compile", "quantize"},

@@ -26,9 +26,6 @@ from coralforge.settings import Options, Settings
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
 
-PLATFORMS = {Arch.AARCH64: "linux/arm64", Arch.X86_64: "linux/amd64", Arch.ARMV7: "linux/arm/v7"}
-"""Docker's names, for the jobs that try a bundle in a container of its architecture."""
-
 
 @dataclass(frozen=True)
 class ReleaseRequest:
@@ -54,7 +51,7 @@ def release(options: Options, request: ReleaseRequest) -> None:
     settings = load_settings(options)
     platforms = [options.arch] if options.arch else list(settings.pipeline.platforms)
     if request.matrix:
-        print(json.dumps({"include": [{"arch": arch, "platform": PLATFORMS[Arch(arch)]} for arch in platforms]}))
+        print(json.dumps({"include": [{"arch": arch, "platform": Arch(arch).row.docker} for arch in platforms]}))
         return
     if request.finish and options.arch:
         raise user_error(

@@ -56,8 +56,8 @@ def make(settings: Settings, model: ModelEntry, files: ModelFiles, out: Path, si
             made = _compile(settings, model, plain, out, sink)
     operations = len(plain.graph.operations)
     _require_mapped(model, made.mapped, operations)
-    whole = made.mapped == operations and model.label == SAMPLE
-    _write_check(entry, files, out, _times(out / COMPILED[Target.EDGETPU]) if whole else {})
+    whole = made.mapped == operations
+    _write_check(entry, files, out, _times(plain, out / COMPILED[Target.EDGETPU]) if whole else {})
     used = ModelUsed(
         name=model.name,
         licence=entry.licence,
@@ -172,7 +172,7 @@ def _require_mapped(model: ModelEntry, mapped: int, operations: int) -> None:
     )
 
 
-def _times(compiled: Path) -> dict[str, float]:
+def _times(plain: Model, compiled: Path) -> dict[str, float]:
     """How long an inference should take on hardware, in ms by connection; nothing for a model that is for none."""
     from coralforge.edgetpu.expected import expected_ms
     from coralforge.inspect.programs import read_programs
@@ -181,7 +181,7 @@ def _times(compiled: Path) -> dict[str, float]:
     if not compiled.exists():
         return {}
     packages = [program.package for program in read_programs(read_model(compiled)) if program.package is not None]
-    return {f"{connection.value}_ms": ms for connection, ms in expected_ms(packages).items()}
+    return {f"{connection}_ms": ms for connection, ms in expected_ms(plain.graph, packages).items()}
 
 
 def _write_check(entry: BundledModel, files: ModelFiles, out: Path, times: dict[str, float]) -> None:

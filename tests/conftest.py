@@ -26,6 +26,7 @@ from tests.support.patience import NET
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTDATA = ROOT / "tests" / "data"
+SAMPLE = ROOT / "sample"
 SKIPPED = "Skipped: "
 
 # Deadlines, and how long an example takes to draw, measure how busy the machine is.
@@ -111,9 +112,14 @@ ALLOWED = frozenset(thing.absence for thing in THINGS if not thing.in_ci)
 
 
 @pytest.fixture(scope="session")
-def testdata() -> Path:
-    """The folder of real models, labels and an image; its README says where each is from."""
-    return TESTDATA
+def testdata(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of real models, labels and an image: tests/data and sample, whose READMEs say where each is from."""
+    folder = tmp_path_factory.mktemp("testdata")
+    for path in (*TESTDATA.iterdir(), *SAMPLE.iterdir()):
+        if path.suffix != ".md":
+            shutil.copy(path, folder)
+    folder.chmod(0o755)  # containers read it as another user
+    return folder
 
 
 @pytest.fixture

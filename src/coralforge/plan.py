@@ -54,8 +54,6 @@ class ModelFact:
     name: str
     inputs: Inputs | None
     """None while a file of it is not fetched."""
-    made_by: Stage | None = None
-    """The earlier stage that makes its files, where they are not fetched: that stage's key is an input too."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
     for stage in stages:
         inputs = {**inputs, **facts.inputs.get(stage, {})}
         if stage is Stage.BUNDLE:
-            models = [_model_action(facts, model, inputs) for model in facts.models]
+            models = [_model_action(facts, model) for model in facts.models]
             inputs |= {action.label: action.key for action in models}
             actions += models
             known = known and all(action.key for action in models)
@@ -173,11 +171,10 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
     return actions
 
 
-def _model_action(facts: Facts, model: ModelFact, earlier: Inputs) -> Action:
-    origin = {} if model.made_by is None else {model.made_by.value: earlier.get(model.made_by.value, "")}
-    if model.inputs is None or not all(origin.values()):
+def _model_action(facts: Facts, model: ModelFact) -> Action:
+    if model.inputs is None:
         return Action(Stage.MODEL, model.name, True, "its files are not all there yet")
-    return _artifact(facts, Stage.MODEL, model.name, {**facts.inputs.get(Stage.MODEL, {}), **model.inputs, **origin})
+    return _artifact(facts, Stage.MODEL, model.name, {**facts.inputs.get(Stage.MODEL, {}), **model.inputs})
 
 
 def _artifact(facts: Facts, stage: Stage, name: str, inputs: Inputs) -> Action:

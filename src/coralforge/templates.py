@@ -15,7 +15,7 @@ from coralforge.errors import CoralforgeError, ExitCode, user_error
 from coralforge.settings import Settings
 
 SUFFIX = ".j2"
-PROGRAMS = ("lstpu", "model", "benchmark")
+PROGRAMS = ("lstpu", "model", "detect", "benchmark")
 """The programs of the consumer project, and so of a bundle."""
 _CHECK = PurePosixPath("check-board.sh")
 

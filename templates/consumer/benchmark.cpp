@@ -1,132 +1,132 @@
-// Measures how long one inference takes.
-#include <algorithm>
-#include <chrono>
-#include <cmath>
+// Measures how long one inference takes, and compares the Edge TPU with the CPU.
 #include <cstdio>
-#include <numeric>
+#include <memory>
+#include <string>
+#include <vector>
 
+#include "benchmark_report.h"
 #include "cli.h"
+#include "comparison.h"
+#include "expectation.h"
+#include "files.h"
+#include "image.h"
 #include "session.h"
-#include "tensorflow/lite/version.h"
 #include "tensors.h"
+#include "timing.h"
 #include "watchdog.h"
 
 namespace {
 
 constexpr char kUsage[] =
-    "usage: benchmark MODEL [--warmup N] [--runs N] [--threads N] [--device INDEX] [--timeout S] "
-    "[--json[=FILE]]\n"
-    "Runs MODEL on generated input and prints the time per inference.\n"
-    "  --warmup N      runs that are not measured (default 3)\n"
-    "  --runs N        runs that are measured (default 30)\n"
-    "  --threads N     threads for what runs on the CPU (default 1)\n"
-    "  --device INDEX  the Edge TPU with this index in lstpu's list (default 0)\n"
-    "  --json          print JSON instead of text (the same as --json=-)\n"
-    "  --json=FILE     write JSON to FILE, beside the text\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
+    "usage: benchmark MODEL [--compare PLAIN] [--image FILE | --seed N] [--runs N] [--warmup N] [--threads "
+    "N]\n"
+    "                 [--device INDEX] [--timeout S] [--tolerance STEPS] [--expect LIST] [--json[=FILE]]\n"
+    "Runs MODEL and prints the time per inference; the first one, which also loads the parameters, by "
+    "itself.\n"
+    "  --compare PLAIN    then the same on the CPU: PLAIN is the model that MODEL was compiled from. Prints "
+    "how\n"
+    "                     many values of each output differ, by how many quantized steps, and the speed-up\n"
+    "  --image FILE       a BMP or PPM picture as the input (default: noise)\n"
+    "  --seed N           which noise; the same number gives the same (default 1)\n"
+    "  --runs N           runs that are measured (default 30)\n"
+    "  --warmup N         runs after the first that are not measured (default 3)\n"
+    "  --threads N        threads for what runs on the CPU (default 1)\n"
+    "  --device INDEX     the Edge TPU with this index in lstpu's list (default 0)\n"
+    "  --tolerance STEPS  with --compare: exit code 10 where a value differs by more quantized steps\n"
+    "  --expect LIST      ms per inference that are expected of hardware, as usb3=MS,usb2=MS,pci=MS; warns "
+    "where\n"
+    "                     it takes more than 3 times as long, and says what to look at\n"
+    "  --json             print JSON instead of text (the same as --json=-)\n"
+    "  --json=FILE        write JSON to FILE, beside the text\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
 
 struct Options {
-  std::string model;
-  int warmup;
-  int runs;
-  int threads;
-  int device;
+  std::string model, plain, image;
+  int seed, warmup, runs, threads, device;
   int timeout;       // seconds
+  double tolerance;  // steps; -1 for none
+  coral::Expectation expectation;
   std::string json;  // "" none, "-" stdout, else a file
 };
 
-// Milliseconds per inference.
-struct Times {
-  double min, median, p90, max, mean;
-};
-
-Times Summarize(std::vector<double> ms) {
-  std::sort(ms.begin(), ms.end());
-  const size_t n = ms.size();
-  const double median = (ms[(n - 1) / 2] + ms[n / 2]) / 2;
-  // Nearest rank: the smallest time that at least 90 % of the runs did not exceed.
-  const double p90 = ms[(n * 9 + 9) / 10 - 1];
-  return {ms.front(), median, p90, ms.back(),
-          std::accumulate(ms.begin(), ms.end(), 0.0) / static_cast<double>(n)};
+void SetInputs(tflite::Interpreter& interpreter, const Options& options, const std::string& path) {
+  if (!options.image.empty()) {
+    if (interpreter.inputs().size() != 1) {
+      throw coral::Failure(coral::kCannotRun, coral::Printable(path) + " has " +
+                                                  std::to_string(interpreter.inputs().size()) +
+                                                  " inputs, and --image is for one");
+    }
+    coral::SetImage(interpreter.input_tensor(0), coral::ReadImage(options.image));
+    return;
+  }
+  for (size_t i = 0; i < interpreter.inputs().size(); ++i) {
+    const auto seed = static_cast<uint32_t>(options.seed) + static_cast<uint32_t>(i);
+    coral::SetNoise(interpreter.input_tensor(i), seed);
+  }
 }
 
-Times Measure(coral::Session& session, const Options& options) {
-  for (size_t i = 0; i < session.interpreter().inputs().size(); ++i) {
-    coral::SetNoise(session.interpreter().input_tensor(i), static_cast<uint32_t>(i) + 1);
-  }
-  for (int i = 0; i < options.warmup; ++i) session.Run();
-  std::vector<double> ms;
-  for (int i = 0; i < options.runs; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+// The session is closed afterwards: one at a time.
+coral::Measured Measure(const std::string& path, const Options& options) {
+  coral::Measured measured;
+  measured.model = path;
+  const coral::Stopwatch loading;
+  coral::Session session(path, options.device, options.threads, options.timeout);
+  measured.load_ms = loading.Milliseconds();
+  measured.placement = session.placement();
+  tflite::Interpreter& interpreter = session.interpreter();
+  measured.inputs = coral::InputKinds(interpreter);
+  SetInputs(interpreter, options, path);
+  const auto run = [&] {
+    const coral::Stopwatch watch;
     session.Run();
-    ms.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    return watch.Milliseconds();
+  };
+  measured.first_ms = run();
+  for (int i = 0; i < options.warmup; ++i) run();
+  std::vector<double> ms;
+  for (int i = 0; i < options.runs; ++i) ms.push_back(run());
+  measured.times = coral::Summarize(ms);
+  if (!options.plain.empty()) measured.outputs = coral::CopyOutputs(interpreter);
+  return measured;
+}
+
+void ComparePlain(const Options& options, coral::Report* report) {
+  const std::string model = coral::Printable(options.model), plain = coral::Printable(options.plain);
+  if (!report->measured.placement.edge_tpu) {
+    throw coral::Failure(coral::kBadInput, model +
+                                               " is not compiled for the Edge TPU: it ran on the CPU, and " +
+                                               "there is nothing to compare it with");
   }
-  return Summarize(ms);
-}
-
-double FramesPerSecond(const Times& times) { return times.median > 0 ? 1000.0 / times.median : 0; }
-
-void PrintText(const Options& options, const coral::Placement& placement, const Times& times) {
-  std::printf("model: %s\n", coral::Printable(options.model).c_str());
-  std::printf("ran: %s\n", placement.Describe().c_str());
-  std::printf("libraries: TensorFlow Lite %s (commit %s), libedgetpu %s (%s)\n", TFLITE_VERSION_STRING,
-              coral::TfliteCommit().c_str(), coral::Variant().c_str(), edgetpu_version());
-  std::printf("runs: %d after %d to warm up, %d thread%s\n", options.runs, options.warmup, options.threads,
-              options.threads == 1 ? "" : "s");
-  std::printf("ms per inference: min %.3f, median %.3f, p90 %.3f, max %.3f\n", times.min, times.median,
-              times.p90, times.max);
-  std::printf("fps: %.1f\n", FramesPerSecond(times));
-}
-
-std::string Json(const Options& options, const coral::Placement& placement, const Times& times) {
-  char ms[256];
-  std::snprintf(
-      ms, sizeof(ms),
-      "{\"min\": %.3f, \"median\": %.3f, \"p90\": %.3f, \"max\": %.3f, \"mean\": %.3f},\n  \"fps\": %.2f",
-      times.min, times.median, times.p90, times.max, times.mean, FramesPerSecond(times));
-  const auto text = [](const std::string& value) { return coral::JsonString(value); };
-  return "{\n  \"model\": " + text(options.model) + ",\n  \"ran_on\": " + text(placement.Name()) +
-         ",\n  \"device\": {\"type\": " + text(placement.type) + ", \"path\": " + text(placement.path) +
-         "},\n  \"delegated_operations\": " + std::to_string(placement.delegated) +
-         ",\n  \"operations\": " + std::to_string(placement.operations) +
-         ",\n  \"variant\": " + text(coral::Variant()) +
-         ",\n  \"simulated\": " + (coral::IsSimulated() ? "true" : "false") +
-         ",\n  \"warmup\": " + std::to_string(options.warmup) +
-         ",\n  \"runs\": " + std::to_string(options.runs) +
-         ",\n  \"threads\": " + std::to_string(options.threads) + ",\n  \"ms\": " + ms +
-         ",\n  \"versions\": {\"tflite\": " + text(TFLITE_VERSION_STRING) +
-         ", \"tflite_commit\": " + text(coral::TfliteCommit()) + ", \"edgetpu\": " + text(edgetpu_version()) +
-         ", \"edgetpu_commit\": " + text(coral::EdgeTpuCommit()) + "}\n}\n";
-}
-
-void WriteFile(const std::string& path, const std::string& text) {
-  FILE* file = std::fopen(path.c_str(), "wb");
-  const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (file == nullptr || std::fclose(file) != 0 || !written) {
-    throw coral::Failure(coral::kInternal, "cannot write " + coral::Printable(path));
+  report->plain = Measure(options.plain, options);
+  if (report->plain.placement.edge_tpu) {
+    throw coral::Failure(coral::kBadInput, plain +
+                                               " is compiled for the Edge TPU: --compare takes the model " +
+                                               "that " + model + " was compiled from");
   }
-}
-
-// The value of --json is optional, so it is a separate word only where it cannot be taken for the model.
-std::string TakeJson(coral::Arguments& arguments) {
-  const auto& words = arguments.rest();
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] != "--json") continue;
-    const std::string next = i + 1 < words.size() ? words[i + 1] : "";
-    const bool is_value = next == "-" || (next.size() > 5 && next.compare(next.size() - 5, 5, ".json") == 0);
-    if (is_value) return arguments.TakeOption("--json", "");
-    arguments.TakeFlag("--json");
-    return "-";
+  if (report->plain.inputs != report->measured.inputs) {
+    throw coral::Failure(coral::kBadInput,
+                         plain + " is not what " + model + " was compiled from: their inputs differ");
   }
-  return arguments.TakeOption("--json", "");
+  report->differences =
+      coral::Compare(options.model, report->measured.outputs, options.plain, report->plain.outputs);
+  report->compared = true;
 }
 
 Options Parse(coral::Arguments& arguments) {
   Options options;
-  options.json = TakeJson(arguments);
+  options.json = coral::TakeJson(arguments);
+  options.plain = arguments.TakeOption("--compare", "");
+  options.image = arguments.TakeOption("--image", "");
+  options.seed = coral::ParseInt("--seed", arguments.TakeOption("--seed", "1"), 0, 1000000000);
   options.warmup = coral::ParseInt("--warmup", arguments.TakeOption("--warmup", "3"), 0, 100000);
   options.runs = coral::ParseInt("--runs", arguments.TakeOption("--runs", "30"), 1, 1000000);
   options.threads = coral::ParseInt("--threads", arguments.TakeOption("--threads", "1"), 1, 64);
   options.device = coral::ParseInt("--device", arguments.TakeOption("--device", "0"), 0, 99);
+  const std::string tolerance = arguments.TakeOption("--tolerance", "");
+  options.tolerance = tolerance.empty() ? -1 : coral::ParseAmount("--tolerance", tolerance);
+  if (!tolerance.empty() && options.plain.empty()) {
+    throw coral::Failure(coral::kUsage, "--tolerance goes with --compare");
+  }
+  options.expectation = coral::ParseExpectation(arguments.TakeOption("--expect", ""));
   options.timeout = coral::TakeTimeout(arguments);
   options.model = arguments.TakePositional(1, 1)[0];
   return options;
@@ -134,15 +134,29 @@ Options Parse(coral::Arguments& arguments) {
 
 int Run(coral::Arguments& arguments) {
   const Options options = Parse(arguments);
-  coral::Session session(options.model, options.device, options.threads, options.timeout);
-  const Times times = Measure(session, options);
-  if (options.json != "-") PrintText(options, session.placement(), times);
+  coral::Report report;
+  report.input =
+      options.image.empty() ? "noise, seed " + std::to_string(options.seed) : coral::Printable(options.image);
+  report.warmup = options.warmup;
+  report.runs = options.runs;
+  report.threads = options.threads;
+  report.tolerance = options.tolerance;
+  report.measured = Measure(options.model, options);
+  report.judgement = coral::Judge(options.expectation, report.measured.placement, report.measured.times);
+  if (!options.plain.empty()) ComparePlain(options, &report);
+
   if (options.json == "-") {
-    std::fputs(Json(options, session.placement(), times).c_str(), stdout);
-  } else if (!options.json.empty()) {
-    WriteFile(options.json, Json(options, session.placement(), times));
+    std::fputs(coral::Json(report).c_str(), stdout);
+  } else {
+    coral::PrintText(report);
+    if (!options.json.empty()) coral::WriteFile(options.json, coral::Json(report));
   }
-  return coral::kOk;
+  if (!report.judgement.warning.empty())
+    std::fprintf(stderr, "benchmark: warning: %s\n", report.judgement.warning.c_str());
+  if (report.Within()) return coral::kOk;
+  throw coral::Failure(coral::kDiffers, "the outputs of " + coral::Printable(options.model) +
+                                            " differ from the CPU's by more than " +
+                                            coral::Fixed(options.tolerance, 1) + " steps");
 }
 
 }  // namespace

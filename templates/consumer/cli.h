@@ -1,4 +1,4 @@
-// What the three programs have in common: exit codes, one-line errors, arguments, quoting for JSON.
+// What the programs have in common: exit codes, one-line errors, arguments, quoting for JSON.
 #ifndef CORAL_CLI_H_
 #define CORAL_CLI_H_
 
@@ -26,13 +26,14 @@ enum ExitCode {
   kBusy = 7,       // there is an Edge TPU, but another program uses it
   kLost = 8,       // the Edge TPU does not answer, failed, or was unplugged
   kTimeout = 9,    // something did not end in the time that --timeout gives it
+  kDiffers = 10,   // the Edge TPU's outputs are further from the CPU's than --tolerance allows
 };
 
 // For the usage of all programs.
 #define CORAL_EXIT_CODES                                                                                   \
   "Exit codes: 0 ok, 1 internal error, 2 wrong arguments, 3 unreadable file, 4 no Edge TPU where one is\n" \
   "needed, 5 cannot run, 6 the Edge TPU may not be opened, 7 another program uses it, 8 it does not\n"     \
-  "answer or was lost, 9 out of time.\n"
+  "answer or was lost, 9 out of time, 10 outputs differ (benchmark --tolerance).\n"
 
 // An expected failure: one sentence for the user and the exit code.
 struct Failure : std::runtime_error {
@@ -91,6 +92,16 @@ inline double ParseScore(const std::string& what, const std::string& text) {
   return value;
 }
 
+// Reads a number that is not negative.
+inline double ParseAmount(const std::string& what, const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !(value >= 0.0 && value <= 1e9)) {
+    throw Failure(kUsage, what + " must be a number from 0 on, not '" + Printable(text) + "'");
+  }
+  return value;
+}
+
 // Takes arguments one by one: `--name VALUE`, `--name=VALUE`, and everything else by position.
 class Arguments {
  public:
@@ -142,6 +153,21 @@ class Arguments {
  private:
   std::vector<std::string> rest_;
 };
+
+// What --json asks for: "" nothing, "-" JSON on stdout, else a file. Its value is optional, so it is a
+// separate word only where it cannot be taken for a model.
+inline std::string TakeJson(Arguments& arguments) {
+  const auto& words = arguments.rest();
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] != "--json") continue;
+    const std::string next = i + 1 < words.size() ? words[i + 1] : "";
+    const bool is_value = next == "-" || (next.size() > 5 && next.compare(next.size() - 5, 5, ".json") == 0);
+    if (is_value) return arguments.TakeOption("--json", "");
+    arguments.TakeFlag("--json");
+    return "-";
+  }
+  return arguments.TakeOption("--json", "");
+}
 
 // Runs a program's body; whatever goes wrong becomes one line on stderr and an exit code.
 template <typename Body>

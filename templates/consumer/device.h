@@ -3,6 +3,7 @@
 #ifndef CORAL_DEVICE_H_
 #define CORAL_DEVICE_H_
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -21,12 +22,13 @@ namespace coral {
 // be told in advance.
 struct Device {
   bool usb = true;
-  std::string path;      // as libedgetpu names it
-  std::string name;      // for people: "usb 2-1", "pci apex_0"
-  std::string node;      // what is opened: /dev/bus/usb/002/004, /dev/apex_0
-  std::string place;     // a folder of /sys that stays while the device restarts: its port
-  bool firmware = true;  // false: a USB device that gets its firmware when it is first opened
-  double megabits = 0;   // a second, of the USB connection; 0 where the system does not say
+  std::string path;       // as libedgetpu names it
+  std::string name;       // for people: "usb 2-1", "pci apex_0"
+  std::string node;       // what is opened: /dev/bus/usb/002/004, /dev/apex_0
+  std::string place;      // a folder of /sys that stays while the device restarts: its port
+  bool firmware = true;   // false: a USB device that gets its firmware when it is first opened
+  double megabits = 0;    // a second, of the USB connection; 0 where the system does not say
+  bool emulated = false;  // coralforge's emulated device (coral-device), which is no hardware
 
   bool Known() const { return !node.empty(); }
 
@@ -40,9 +42,17 @@ inline bool IsEdgeTpu(const std::string& vendor, const std::string& product, boo
   return *firmware || (vendor == "1a6e" && product == "089a");
 }
 
+// The emulated device says what it is: to the system by its product's name, or to this program by a mark in
+// the libusb that leads to it.
+inline bool IsEmulated(const std::string& usb_folder) {
+  return ReadWord(usb_folder + "/product") == "EMULATED" ||
+         dlsym(RTLD_DEFAULT, "coral_emulated_device") != nullptr;
+}
+
 // Fills in what /sys says of a USB device; leaves `device` as it is when there is no Edge TPU at that port.
 inline void LookUpUsb(Device* device) {
   const std::string folder = In("/sys/bus/usb/devices/" + LastPart(device->path));
+  device->emulated = IsEmulated(folder);
   bool firmware = false;
   if (!IsEdgeTpu(ReadWord(folder + "/idVendor"), ReadWord(folder + "/idProduct"), &firmware)) return;
   const int bus = atoi(ReadWord(folder + "/busnum").c_str());

@@ -1,4 +1,4 @@
-// Reading small files whole, and label files.
+// Reading and writing small files whole, and label files.
 #ifndef CORAL_FILES_H_
 #define CORAL_FILES_H_
 
@@ -43,6 +43,14 @@ inline std::vector<uint8_t> ReadFile(const std::string& path, size_t max_bytes) 
   return bytes;
 }
 
+inline void WriteFile(const std::string& path, const std::string& bytes) {
+  FILE* const file = std::fopen(path.c_str(), "wb");
+  const bool written = file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  if (file == nullptr || std::fclose(file) != 0 || !written) {
+    throw Failure(kInternal, "cannot write " + Printable(path));
+  }
+}
+
 // Splits "12  some name" into its number and text; false when the line does not begin with a number.
 inline bool SplitNumber(const std::string& line, size_t* number, std::string* text) {
   const size_t digits = line.find_first_not_of("0123456789");
@@ -78,6 +86,10 @@ inline std::vector<std::string> ReadLabels(const std::string& path) {
     numbered[number] = text;
   }
   return numbered;
+}
+
+inline std::string LabelOf(const std::vector<std::string>& labels, size_t index) {
+  return index < labels.size() ? Printable(labels[index]) : "(no label)";
 }
 
 }  // namespace coral

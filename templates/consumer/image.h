@@ -188,6 +188,37 @@ inline Image Resize(const Image& from, int width, int height) {
   return to;
 }
 
+// A picture in a larger one, in fractions of it.
+struct Fitted {
+  Image image;
+  double left = 0, top = 0, width = 1, height = 1;
+};
+
+// Scales a picture to fit into the given size without distorting it; what is left over, on both sides, is
+// grey.
+inline Fitted Fit(const Image& from, int width, int height) {
+  const double scale =
+      std::min(static_cast<double>(width) / from.width, static_cast<double>(height) / from.height);
+  const int inner_width = std::clamp(static_cast<int>(from.width * scale + 0.5), 1, width);
+  const int inner_height = std::clamp(static_cast<int>(from.height * scale + 0.5), 1, height);
+  const Image inner = Resize(from, inner_width, inner_height);
+  const int left = (width - inner_width) / 2, top = (height - inner_height) / 2;
+  Fitted fitted;
+  fitted.image = NewImage("fitted image", width, height);
+  std::fill(fitted.image.rgb.begin(), fitted.image.rgb.end(), uint8_t{114});
+  for (int y = 0; y < inner_height; ++y) {
+    const uint8_t* const row = inner.At(0, y);
+    const size_t to =
+        (static_cast<size_t>(top + y) * static_cast<size_t>(width) + static_cast<size_t>(left)) * 3;
+    std::copy(row, row + inner_width * 3, &fitted.image.rgb[to]);
+  }
+  fitted.left = static_cast<double>(left) / width;
+  fitted.top = static_cast<double>(top) / height;
+  fitted.width = static_cast<double>(inner_width) / width;
+  fitted.height = static_cast<double>(inner_height) / height;
+  return fitted;
+}
+
 }  // namespace coral
 
 #endif  // CORAL_IMAGE_H_

@@ -22,10 +22,6 @@ constexpr char kUsage[] =
     "  --device INDEX  the Edge TPU with this index in lstpu's list (default 0)\n"
     "  --threads N     threads for what runs on the CPU (default 1)\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
 
-std::string LabelOf(const std::vector<std::string>& labels, size_t index) {
-  return index < labels.size() ? coral::Printable(labels[index]) : "(no label)";
-}
-
 // Prints the best classes; the line that begins with "top-1:" is for scripts.
 void Print(const std::vector<double>& scores, const std::vector<std::string>& labels, double threshold,
            size_t top) {
@@ -38,10 +34,11 @@ void Print(const std::vector<double>& scores, const std::vector<std::string>& la
 
   size_t shown = 0;
   for (; shown < std::min(top, order.size()) && scores[order[shown]] >= threshold; ++shown) {
-    std::printf("%.4f  %zu  %s\n", scores[order[shown]], order[shown], LabelOf(labels, order[shown]).c_str());
+    std::printf("%.4f  %zu  %s\n", scores[order[shown]], order[shown],
+                coral::LabelOf(labels, order[shown]).c_str());
   }
   if (shown == 0) std::printf("no class has a score of %g or more\n", threshold);
-  std::printf("top-1: %zu %.4f %s\n", order[0], scores[order[0]], LabelOf(labels, order[0]).c_str());
+  std::printf("top-1: %zu %.4f %s\n", order[0], scores[order[0]], coral::LabelOf(labels, order[0]).c_str());
 }
 
 int Run(coral::Arguments& arguments) {

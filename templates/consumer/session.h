@@ -34,17 +34,24 @@ namespace coral {
 struct Placement {
   bool edge_tpu = false;   // through the delegate; the device may be simulated
   bool simulated = false;  // the delegate is the simulated one
+  bool emulated = false;   // the delegate is the real one, and the device no hardware
   std::string type;        // "usb" or "pci"; "cpu" without a delegate
   std::string path;        // of the device; empty on the CPU
+  double megabits = 0;     // a second, of a USB device; 0 where the system does not say
   int delegated = 0;       // operations that the delegate took
   int operations = 0;      // operations that are run in all
 
-  const char* Name() const { return !edge_tpu ? "cpu" : simulated ? "simulated" : "edgetpu"; }
+  const char* Name() const {
+    return !edge_tpu ? "cpu" : simulated ? "simulated" : emulated ? "emulated" : "edgetpu";
+  }
+  // What no figure may be shown without; empty for real hardware and the CPU.
+  const char* Mark() const { return simulated ? "SIMULATED" : emulated ? "EMULATED" : ""; }
 
   std::string Describe() const {
     if (!edge_tpu) return "on the CPU (the model is not compiled for the Edge TPU)";
-    return std::string(simulated ? "SIMULATED, not on an Edge TPU (" : "on the Edge TPU (") + type + " " +
-           path + "; " + std::to_string(delegated) + " of " + std::to_string(operations) + " operations)";
+    const std::string mark = Mark();
+    return (mark.empty() ? "on the Edge TPU (" : mark + ", not on an Edge TPU (") + type + " " + path + "; " +
+           std::to_string(delegated) + " of " + std::to_string(operations) + " operations)";
   }
 };
 
@@ -136,6 +143,8 @@ class Session {
     }
     placement_.edge_tpu = true;
     placement_.simulated = IsSimulated();
+    placement_.emulated = !placement_.simulated && device_.emulated;
+    placement_.megabits = device_.megabits;
     watchdog_.Start("loading " + path_ + " onto the Edge TPU " + device_.name, device_.Remedy());
   }
 

@@ -2,6 +2,8 @@
 #ifndef CORAL_TENSORS_H_
 #define CORAL_TENSORS_H_
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -38,31 +40,64 @@ inline size_t Elements(const TfLiteTensor& tensor) {
   return count;
 }
 
-// Puts a picture into an input of shape [1, height, width, 3], or of 1 channel, or without a channel
-// dimension. Pixels enter quantized tensors as they are (shifted by 128 when signed) and float tensors as -1
-// to 1, which is what image models are trained with.
-inline void SetImage(TfLiteTensor* input, const Image& picture) {
-  const TfLiteIntArray* dims = input->dims;
-  const size_t count = Elements(*input);
+// How pixels of 0 to 255 become numbers.
+enum class Pixels {
+  // Quantized tensors get them as they are (shifted by 128 when signed), float ones as -1 to 1: what
+  // classifiers and SSD models are trained with.
+  kAsTheyAre,
+  // All get them as 0 to 1, quantized as the tensor says: what YOLO models are trained with.
+  kUnit,
+};
+
+// Height and width of an input of shape [1, height, width, 3], or of 1 channel, or without a channel
+// dimension.
+struct PictureSize {
+  int width, height;
+};
+
+inline PictureSize PictureSizeOf(const TfLiteTensor& input) {
+  const TfLiteIntArray* const dims = input.dims;
+  Elements(input);
   const int channels = dims->size == 4 ? dims->data[3] : 1;
   if ((dims->size != 3 && dims->size != 4) || dims->data[0] != 1 || (channels != 1 && channels != 3)) {
     throw Failure(kCannotRun, "the model's input is no picture ([1, height, width, 3] or 1 channel)");
   }
-  const Image image = Resize(picture, dims->data[2], dims->data[1]);
+  return {dims->data[2], dims->data[1]};
+}
+
+inline int Quantized(int value, const TfLiteTensor& tensor, Pixels pixels) {
+  const bool is_signed = tensor.type == kTfLiteInt8;
+  const int low = is_signed ? -128 : 0;
+  if (pixels == Pixels::kAsTheyAre || !(tensor.params.scale > 0)) return value + low;
+  const double exact = value / 255.0 / static_cast<double>(tensor.params.scale) + tensor.params.zero_point;
+  return static_cast<int>(std::lround(std::clamp(exact, static_cast<double>(low), low + 255.0)));
+}
+
+// Puts a picture of the input's own size into it.
+inline void SetPixels(TfLiteTensor* input, const Image& image, Pixels pixels) {
+  const size_t count = Elements(*input);
+  const bool colour = input->dims->size == 4 && input->dims->data[3] == 3;
   for (size_t i = 0; i < count; ++i) {
-    const uint8_t* rgb = &image.rgb[channels == 3 ? i : i * 3];
-    const int value = channels == 3 ? *rgb : (rgb[0] * 299 + rgb[1] * 587 + rgb[2] * 114) / 1000;
+    const uint8_t* rgb = &image.rgb[colour ? i : i * 3];
+    const int value = colour ? *rgb : (rgb[0] * 299 + rgb[1] * 587 + rgb[2] * 114) / 1000;
     switch (input->type) {
       case kTfLiteUInt8:
-        input->data.uint8[i] = static_cast<uint8_t>(value);
+        input->data.uint8[i] = static_cast<uint8_t>(Quantized(value, *input, pixels));
         break;
       case kTfLiteInt8:
-        input->data.int8[i] = static_cast<int8_t>(value - 128);
+        input->data.int8[i] = static_cast<int8_t>(Quantized(value, *input, pixels));
         break;
       default:
-        input->data.f[i] = (static_cast<float>(value) - 127.5f) / 127.5f;
+        input->data.f[i] = pixels == Pixels::kUnit ? static_cast<float>(value) / 255.0f
+                                                   : (static_cast<float>(value) - 127.5f) / 127.5f;
     }
   }
+}
+
+// Puts a picture into a picture input, stretched to its size.
+inline void SetImage(TfLiteTensor* input, const Image& picture) {
+  const PictureSize size = PictureSizeOf(*input);
+  SetPixels(input, Resize(picture, size.width, size.height), Pixels::kAsTheyAre);
 }
 
 // Fills any input with bytes that look random and are the same on every run.
@@ -78,21 +113,26 @@ inline void SetNoise(TfLiteTensor* input, uint32_t seed) {
   }
 }
 
+// What a tensor holds, as real numbers.
+inline std::vector<double> RealValues(const TfLiteTensor& tensor) {
+  std::vector<double> values(Elements(tensor));
+  const bool quantized = tensor.type != kTfLiteFloat32 && tensor.params.scale > 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double raw = tensor.type == kTfLiteUInt8  ? tensor.data.uint8[i]
+                       : tensor.type == kTfLiteInt8 ? tensor.data.int8[i]
+                                                    : static_cast<double>(tensor.data.f[i]);
+    values[i] = quantized ? (raw - tensor.params.zero_point) * static_cast<double>(tensor.params.scale) : raw;
+  }
+  return values;
+}
+
 // The scores of a classifier, whose only dimension larger than 1 is the last, as real numbers.
 inline std::vector<double> Scores(const TfLiteTensor& output) {
   const size_t count = Elements(output);
   if (output.dims->size < 1 || count != static_cast<size_t>(output.dims->data[output.dims->size - 1])) {
     throw Failure(kCannotRun, "the model's output is no list of scores: it is not a classifier");
   }
-  std::vector<double> scores(count);
-  for (size_t i = 0; i < count; ++i) {
-    const double raw = output.type == kTfLiteUInt8  ? output.data.uint8[i]
-                       : output.type == kTfLiteInt8 ? output.data.int8[i]
-                                                    : static_cast<double>(output.data.f[i]);
-    const bool quantized = output.type != kTfLiteFloat32 && output.params.scale > 0;
-    scores[i] = quantized ? (raw - output.params.zero_point) * static_cast<double>(output.params.scale) : raw;
-  }
-  return scores;
+  return RealValues(output);
 }
 
 }  // namespace coral

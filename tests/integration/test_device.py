@@ -23,14 +23,14 @@ from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.events import Recorder
 from coralforge.pipeline.side_builds import make_device
 from coralforge.settings import Options, Project, resolve
-from tests.conftest import ROOT, TESTDATA
+from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
 
 pytestmark = pytest.mark.docker
 
 REAL = (Variant.THROTTLED, Variant.DIRECT)
 ARCHES = (Arch.X86_64, Arch.AARCH64)
-# Compiled models and the plain ones, in tests/data.
+# Compiled models and the plain ones, of the fixture testdata.
 MODELS = {
     "dense": "dense_256",
     "looming": "looming_128x128_3x3",
@@ -57,6 +57,7 @@ class Bench:
     arch: Arch
     device: Path
     bundle: Path
+    models: Path
 
     def run(self, script: str) -> Done:
         """A shell's words, as an ordinary user of a board has them; ``$RUN`` runs a program of the board's."""
@@ -65,7 +66,7 @@ class Bench:
             "device-test",
             self.image,
             ("sh", "-c", script),
-            (Mount(self.device, "/device"), Mount(self.bundle, "/bundle"), Mount(TESTDATA, "/data")),
+            (Mount(self.device, "/device"), Mount(self.bundle, "/bundle"), Mount(self.models, "/data")),
             (("RUN", self.prefix(Variant.THROTTLED)), ("CORALFORGE_RUN", self.prefix(Variant.THROTTLED))),
         )
         finished = self.runner.run(spec, lines.append)
@@ -133,6 +134,7 @@ def bench(
     devices: dict[Arch, tuple[Path, str]],
     cli: Checkout,
     libedgetpu_source: tuple[str, ...],
+    testdata: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Bench:
     arch: Arch = request.param
@@ -148,7 +150,7 @@ def bench(
     settings = resolve(Project(ROOT), Options(arch=arch.value))
     image = board(settings.project.docker, oldest(settings.floor.versions()), arch)
     tag = ImageMaker.of(settings, runner.client, Recorder()).ensure(image)
-    return Bench(runner, tag, arch, folder, bundle)
+    return Bench(runner, tag, arch, folder, bundle, testdata)
 
 
 @pytest.mark.parametrize("variant", REAL, ids=lambda variant: variant.value)
@@ -223,10 +225,12 @@ def test_the_bundles_own_programs_meet_the_device(bench: Bench) -> None:
         "$RUN /bundle/bin/lstpu --require && "
         f"$RUN /bundle/bin/model {model}_edgetpu.tflite /data/imagenet_labels.txt"
         " /data/cat.bmp 0 && "
-        f"$RUN /bundle/bin/benchmark {model}_edgetpu.tflite --warmup 1 --runs 3'"
+        f"$RUN /bundle/bin/benchmark {model}_edgetpu.tflite --compare {model}.tflite --tolerance 0 --runs 3'"
     )
     done = bench.run(script)
     assert done.status == 0, done.said
+    assert "0 of 1001 values differ; the same best class" in done.said
+    assert "EMULATED  speed-up" in done.said
     assert "/sys/bus/usb/devices/2-1" in done.said
     assert "top-1: " in done.said
     assert done.said.count("emulated device: this is no hardware") == 3, "every program says so"

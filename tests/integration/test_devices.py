@@ -10,6 +10,7 @@ import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ cd $root{DEVICE}
 echo 18d1 >idVendor; echo 9302 >idProduct; echo 2 >busnum; echo 4 >devnum; echo 5000 >speed
 ln -s ../2-0:1.0/usb2-port1 port; : >$root{NODE}; chmod 666 $root{NODE}; cd /tmp
 program() {{ LD_LIBRARY_PATH=/double {RUN} /bundle/bin/"$@"; }}
-compiled=/bundle/share/models/model_edgetpu-sim.tflite
+compiled=/bundle/share/models/model_edgetpu-sim.tflite plain=/bundle/share/models/model.tflite
 labels=/bundle/share/models/labels.txt
 model() {{ program model $compiled $labels 0.5 "$@"; echo "exit $?"; }}
 lstpu() {{ program lstpu "$@"; echo "exit $?"; }}
@@ -64,6 +65,99 @@ def collected() -> Iterator[None]:
 
 def errors(lines: list[str]) -> list[str]:
     return [line for line in lines if ": error: " in line]
+
+
+def benchmark(bench: Bench, prepare: str, *options: str) -> tuple[dict[str, Any], list[str]]:
+    """What benchmark measured of the compiled model, as JSON, and all lines; ``prepare`` is for the shell."""
+    lines = run(bench, f"{prepare}; program benchmark $compiled --runs 20 {' '.join(options)} --json; echo exit $?")
+    whole = lines[lines.index("{") : lines.index("}") + 1] if "{" in lines else ["{}"]
+    return json.loads("\n".join(whole)), lines
+
+
+def test_benchmark_measures_and_keeps_the_first_inference_apart(bench: Bench) -> None:
+    found, lines = benchmark(bench, "true")
+    ms = found["ms"]
+    assert ms["min"] <= ms["median"] <= ms["p90"] <= ms["p99"] <= ms["max"]
+    assert ms["min"] <= ms["mean"] <= ms["max"] and ms["stddev"] >= 0
+    assert found["first_ms"] > 0 and found["ready_ms"] > 0
+    assert (found["ran_on"], found["figures"], found["usb_mbits"]) == ("edgetpu", "measured", 5000)
+    assert found["compared"] is None
+    assert lines[-1] == "exit 0"
+
+
+def test_benchmark_sees_that_the_outputs_are_wrong(bench: Bench) -> None:
+    """The double answers zeros to everything."""
+    found, lines = benchmark(bench, "true", "--compare $plain", "--tolerance 1")
+    compared = found["compared"]
+    assert compared["ran_on"] == "cpu"
+    assert compared["differing"] > 0 and compared["max_steps"] > 1
+    assert compared["within_tolerance"] is False
+    assert found["delegated_operations"] == 1
+    assert "differ from the CPU's by more than 1.0 steps" in errors(lines)[0]
+    assert lines[-1] == "exit 10"
+    assert benchmark(bench, "true", "--compare $plain")[1][-1] == "exit 0"
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        ("$plain --compare $plain", 3, "it ran on the CPU, and there is nothing to compare it with"),
+        ("$compiled --compare $compiled", 3, "--compare takes the model"),
+        ("$compiled --tolerance 1", 2, "--tolerance goes with --compare"),
+        ("$compiled --expect usb4=1", 2, "not 'usb4=1'"),
+    ],
+)
+def test_benchmark_compares_no_pair_that_is_none(bench: Bench, options: str, status: int, said: str) -> None:
+    lines = run(bench, f"program benchmark {options}; echo exit $?")
+    assert said in errors(lines)[0]
+    assert lines[-1] == f"exit {status}"
+
+
+def test_a_model_that_the_delegate_does_not_take_is_not_run_on_the_cpu_instead(bench: Bench) -> None:
+    lines = run(
+        bench, "export DOUBLE_TAKE=nothing; model; program benchmark $compiled --compare $plain; echo exit $?"
+    )
+    assert len(errors(lines)) == 2
+    assert [line for line in lines if line.startswith("exit")] == ["exit 5", "exit 5"]
+
+
+def test_far_slower_than_expected_is_a_warning_that_says_what_to_look_at(bench: Bench) -> None:
+    prepare = f"echo 480 >$root{DEVICE}/speed"
+    found, lines = benchmark(bench, prepare, "--expect usb3=0.000001,usb2=0.000001")
+    assert found["expected_ms"] is not None and found["times_expected"] > 3
+    for suspect in ("USB 2 speed", "hot", "power supply"):
+        assert suspect in found["warning"]
+    assert any(line.startswith("benchmark: warning: an inference takes") for line in lines)
+    assert lines[-1] == "exit 0"
+    found, _ = benchmark(bench, prepare, "--expect usb2=100000")
+    assert (found["warning"], found["no_expectation"]) == ("", "")
+    assert found["times_expected"] < 1
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "reason"),
+    [
+        (f"echo EMULATED Edge TPU >$root{DEVICE}/product", "usb3=0.000001", "it is EMULATED"),
+        (f"rm $root{DEVICE}/speed", "usb3=0.000001", "does not say how fast"),
+        ("true", "usb2=0.000001", "nothing is known of this model at usb3"),
+    ],
+)
+def test_nothing_is_expected_where_nothing_can_be_known(
+    bench: Bench, prepare: str, options: str, reason: str
+) -> None:
+    found, _ = benchmark(bench, prepare, f"--expect {options}")
+    assert reason in found["no_expectation"]
+    assert (found["expected_ms"], found["warning"]) == (None, "")
+
+
+def test_figures_of_an_emulated_device_say_so(bench: Bench) -> None:
+    lines = run(
+        bench, f"echo 'EMULATED Edge TPU (coral-device)' >$root{DEVICE}/product; program benchmark $compiled; model"
+    )
+    for figure in ("ms per inference", "fps", "ms until ready"):
+        [line] = [line for line in lines if figure in line]
+        assert line.startswith("EMULATED  ")
+    assert len([line for line in lines if line.startswith("ran: EMULATED, not on an Edge TPU (usb ")]) == 2
 
 
 def test_a_device_that_works_runs_the_model(bench: Bench) -> None:

@@ -63,6 +63,7 @@ def test_the_bundle_has_what_it_promises(unpacked: Path) -> None:
         "bin/lstpu",
         "bin/model",
         "bin/benchmark",
+        "bin/detect",
         "lib/libtensorflowlite.so",
         "lib/libtensorflowlite_c.so",
         "lib/libflatbuffers.a",

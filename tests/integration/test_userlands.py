@@ -185,7 +185,8 @@ def test_the_whole_smoke_test_passes(
     assert ran.status == 0, ran.stderr[-4000:]
     data = json.loads(report.read_text())
     assert [step["name"] for step in data["steps"]] == [
-        "lstpu", "benchmark", "model", "label", "delegate-benchmark", "delegate-model", "agreement",
+        "lstpu", "benchmark", "model", "label",
+        "delegate-benchmark", "agreement", "delegate-model", "delegate-label",
     ]  # fmt: skip
     assert data["board"]["userland"] == userland.name
     assert data["board"]["versions"] == userland.offers.versions()

@@ -12,7 +12,7 @@ from coralforge.config.base import Place, Variant
 from coralforge.config.models import Target
 from coralforge.config.release import Source
 from coralforge.sources.records import Tree
-from coralforge.templates import File
+from coralforge.templates import PROGRAMS, File
 from tests.support.elf_maker import COMMIT, STAMP, Spec, archive, elf, library, program, write
 
 SMOKE = b"#!/bin/sh\nexit 0\n"
@@ -76,7 +76,7 @@ def make_model(root: Path, name: str) -> Path:
 def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, Variant.DIRECT)) -> BundleInputs:
     """Complete inputs below ``root``; gate and manifest accept the bundle that they give."""
     programs = root / "programs"
-    for name in ("lstpu", "model", "benchmark"):
+    for name in PROGRAMS:
         write(programs / "bin" / name, program(needed=("libedgetpu.so.1", "libtensorflowlite.so", "libc.so.6")))
     return BundleInputs(
         release="2.14.1",
@@ -96,6 +96,5 @@ def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, 
             make_tree(root / "trees", "libedgetpu", pinned=False),
         ),
         sample=make_model(root / "sample", "stripes"),
-        sample_generated=True,
         licence=write(root / "LICENSE", b"Apache\n"),
     )

@@ -3,6 +3,7 @@
 // DOUBLE_PATH    the USB device that it lists; unset: none
 // DOUBLE_OPEN    how opening ends: ok (the default), null, hang, abort
 // DOUBLE_INVOKE  how an inference ends: ok (the default; zeros), fail, hang, abort
+// DOUBLE_TAKE    operations that the delegate takes: custom (the default: all that are custom), nothing
 // DOUBLE_UNPLUG  a folder and a node, with a colon between them, that go away before an inference ends
 //
 // It says OPENED on stderr when it is asked to open a device.
@@ -53,6 +54,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteDelegate* delegate) {
   TfLiteIntArray* plan = nullptr;
   if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) return kTfLiteError;
+  if (Is("DOUBLE_TAKE", "nothing")) return kTfLiteOk;
   std::vector<int> taken = {0};
   for (int i = 0; i < plan->size; ++i) {
     TfLiteNode* node = nullptr;

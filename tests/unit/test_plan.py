@@ -72,16 +72,6 @@ def test_a_changed_sample_only_repacks_and_needs_no_container() -> None:
     assert set(running(facts)) == {"model:the sample", "bundle:bundle"}
 
 
-def test_a_model_that_a_stage_makes_follows_that_stage() -> None:
-    generated = replace(FRESH, models=(ModelFact("the sample", {"options": "o"}, Stage.PROGRAMS),))
-    order = [a.stage for a in make_plan(generated, Stage.BUNDLE) if a.inputs]
-    assert order[-3:] == [Stage.PROGRAMS, Stage.MODEL, Stage.BUNDLE]
-    facts = replace(built(generated), inputs={**INPUTS, Stage.PROGRAMS: {"templates/consumer": "c2"}})
-    assert running(facts)["model:the sample"] == "changed: programs"
-    unknown = replace(generated, sources=(replace(FLATBUFFERS, digest=None), LIBEDGETPU))
-    assert all(a.key == "" for a in make_plan(unknown, Stage.BUNDLE) if a.stage is Stage.MODEL)
-
-
 def test_build_stops_before_the_programs() -> None:
     stages = {a.stage for a in make_plan(FRESH, Stage.PREFIX)}
     assert stages == {Stage.FETCH, Stage.UNPACK, Stage.IMAGE, Stage.LIBRARIES, Stage.PREFIX}

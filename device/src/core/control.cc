@@ -46,7 +46,8 @@ std::optional<Answer> Accelerator::Standard(const Setup& setup) {
     return Answer{Status::kOk, {}, setup.length};  // features, addresses, SET_SEL, SET_ISOCH_DELAY
   switch (setup.request) {
     case kGetDescriptor: {
-      Bytes descriptor = DescriptorOf(appearance(), static_cast<uint8_t>(setup.value >> 8));
+      Bytes descriptor = DescriptorOf(appearance(), static_cast<uint8_t>(setup.value >> 8),
+                                      static_cast<uint8_t>(setup.value & 0xFF));
       if (descriptor.empty()) return Answer{Status::kStall};
       return Answer{Status::kOk, std::move(descriptor)};
     }

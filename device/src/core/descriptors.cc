@@ -6,7 +6,11 @@ namespace coral_device {
 namespace {
 
 constexpr uint8_t kDevice = 1, kConfiguration = 2, kInterface = 4, kEndpoint = 5, kQualifier = 6, kBos = 15,
-                  kCapability = 16, kDfuFunctional = 0x21, kCompanion = 0x30;
+                  kCapability = 16, kString = 3, kDfuFunctional = 0x21, kCompanion = 0x30;
+
+// A real one has no strings. By this one, programs that look (the bundle's do) know what they run on.
+constexpr uint8_t kProductString = 1;
+constexpr char kProduct[] = "EMULATED Edge TPU (coral-device)";
 
 void Append(Bytes* to, const Bytes& more) { to->insert(to->end(), more.begin(), more.end()); }
 
@@ -18,7 +22,7 @@ Bytes Device(const Appearance& appearance) {
                 0,  0,       0,    static_cast<uint8_t>(super ? 9 : 64)};
   Put(&made, identity.vendor, 2);
   Put(&made, identity.product, 2);
-  Append(&made, {0x00, 0x01, 0, 0, 0, 1});
+  Append(&made, {0x00, 0x01, 0, kProductString, 0, 1});
   return made;
 }
 
@@ -64,6 +68,14 @@ Bytes BinaryObjectStore() {
           10, kCapability, 3,  0, 0x0E, 0, 1, 10, 100, 0};  // SuperSpeed: full, high, super
 }
 
+Bytes String(uint8_t index) {
+  if (index == 0) return {4, kString, 0x09, 0x04};  // the languages that there are: American English
+  if (index != kProductString) return {};
+  Bytes made = {static_cast<uint8_t>(2 * sizeof(kProduct)), kString};
+  for (const char* c = kProduct; *c != '\0'; ++c) Put(&made, static_cast<uint8_t>(*c), 2);
+  return made;
+}
+
 }  // namespace
 
 Identity IdentityOf(const Appearance& appearance) {
@@ -88,12 +100,14 @@ InterfaceClass InterfaceClassOf(Mode mode) {
   return mode == Mode::kDfu ? InterfaceClass{0xFE, 1, 2} : InterfaceClass{0xFF, 0xFF, 0xFF};
 }
 
-Bytes DescriptorOf(const Appearance& appearance, uint8_t type) {
+Bytes DescriptorOf(const Appearance& appearance, uint8_t type, uint8_t index) {
   switch (type) {
     case kDevice:
       return Device(appearance);
     case kConfiguration:
       return Configuration(appearance);
+    case kString:
+      return String(index);
     case kQualifier:
       if (appearance.speed == Speed::kSuper) return {};
       return {10, kQualifier, 0x10, 2, 0, 0, 0, 64, 1, 0};

@@ -39,8 +39,8 @@ struct InterfaceClass {
 
 InterfaceClass InterfaceClassOf(Mode mode);
 
-// By the descriptor's type (1 device, 2 configuration, 6 qualifier, 15 BOS); empty if the device has none
-// such.
-Bytes DescriptorOf(const Appearance& appearance, uint8_t type);
+// By the descriptor's type (1 device, 2 configuration, 3 string, 6 qualifier, 15 BOS), and a string's index;
+// empty if the device has none such.
+Bytes DescriptorOf(const Appearance& appearance, uint8_t type, uint8_t index = 0);
 
 }  // namespace coral_device

@@ -82,6 +82,9 @@ int ErrorOf(libusb_transfer_status status) {
 
 extern "C" {
 
+// By its being there, programs know that what they drive is no hardware.
+extern const char coral_emulated_device[] = "coral-device";
+
 int libusb_init(libusb_context** context) {
   std::unique_ptr<Connection> connection(Connection::Make());
   if (connection == nullptr || context == nullptr) return LIBUSB_ERROR_OTHER;

@@ -111,7 +111,18 @@ TEST(Descriptors, SayTheirOwnLengths) {
 TEST(Descriptors, AreCutToWhatIsAskedFor) {
   Bench bench(OneModel());
   EXPECT_EQ(bench.device.Control({0x80, 6, 0x0100, 0, 8}, {})->data.size(), 8u);
-  EXPECT_EQ(bench.device.Control({0x80, 6, 0x0300, 0, 255}, {})->status, Status::kStall);
+  EXPECT_EQ(bench.device.Control({0x80, 6, 0x0302, 0x0409, 255}, {})->status, Status::kStall);
+}
+
+TEST(Descriptors, NameTheProductEmulated) {
+  for (const Mode mode : {Mode::kDfu, Mode::kApp}) {
+    const uint8_t index = DescriptorOf({mode, Speed::kSuper, false}, 1)[15];
+    const Bytes text = DescriptorOf({mode, Speed::kSuper, false}, 3, index);
+    ASSERT_EQ(text.size(), text[0]);
+    std::string name;
+    for (size_t i = 2; i < text.size(); i += 2) name += static_cast<char>(text[i]);
+    EXPECT_EQ(name, "EMULATED Edge TPU (coral-device)");
+  }
 }
 
 TEST(Transfers, EndWhenTheyAreCancelled) {

@@ -47,21 +47,8 @@ class SourceUsed(Model):
     """SPDX expression."""
 
 
-class SampleUsed(Model):
-    """The model that the bundle proves itself with."""
-
-    name: str
-    """The model's name."""
-    generated: bool
-    """True when the project made the model, because the pinned one could not be had."""
-    licence: str
-    """SPDX expression."""
-    compiled_for_simulator: bool
-    """True when the model is also there compiled for the simulator (never for hardware)."""
-
-
 class ModelUsed(Model):
-    """A model of pipeline.yaml in share/models/NAME."""
+    """A model of pipeline.yaml: the sample, or one in share/models/NAME."""
 
     name: str
     """Its name in pipeline.yaml."""
@@ -110,7 +97,7 @@ class Link(Model):
 class Manifest(Model):
     """The description of a bundle."""
 
-    format: Literal[1]
+    format: Literal[2]
     """Version of this file's format."""
     coralforge: str
     """Version of coralforge."""
@@ -140,8 +127,8 @@ class Manifest(Model):
     """Names of sources that came compiled."""
     not_verified: list[str]
     """Sentences on everything that nobody checked."""
-    sample: SampleUsed
-    """The sample model."""
+    sample: ModelUsed
+    """The model that the bundle proves itself with, in share/models itself."""
     models: list[ModelUsed]
     """The models of pipeline.yaml, by name."""
     files: dict[str, File | Link]

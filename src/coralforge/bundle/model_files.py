@@ -1,7 +1,6 @@
 """The models that go into a bundle and the files that they are made from: where they are, and what is in them.
 
-A file is the user's own, relative to pipeline.yaml, or pinned and fetched like any source. The generated sample's
-are made with the programs.
+A file is the user's own, relative to pipeline.yaml, or pinned and fetched like any source.
 """
 
 from __future__ import annotations
@@ -9,19 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.bundle.sample import ModelEntry, generated_sample, pinned_sample, remember_in_vain, tried_in_vain
+from coralforge.bundle.sample import ModelEntry, sample_of
 from coralforge.config.models import BundledModel, DataFile, Quantize, Target
 from coralforge.config.release import Source
-from coralforge.errors import CoralforgeError, user_error
-from coralforge.events import Note, Sink
-from coralforge.plan import Inputs, ModelFact, Stage
+from coralforge.errors import user_error
+from coralforge.events import Sink
+from coralforge.plan import Inputs, ModelFact
 from coralforge.settings import Cache, Settings
 from coralforge.sources.fetch import cached, fetch_all
 from coralforge.sources.records import Wanted
 from coralforge.util import atomic, fingerprint
+from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
 
 PARTS = ("model", "compiled", "labels", "image")
@@ -38,80 +39,40 @@ class ModelFiles:
 
 
 def bundled_models(settings: Settings) -> tuple[ModelEntry, ...]:
-    """The sample (the generated one, where the pinned one was tried in vain), then the models of pipeline.yaml.
+    """The sample, then the models of pipeline.yaml."""
+    models = settings.pipeline.models.items()
+    return (sample_of(settings), *(ModelEntry(name, name, f"models.{name}", entry) for name, entry in models))
+
+
+def survey_models(settings: Settings) -> tuple[ModelFact, ...]:
+    """The facts about each model, from the disk only.
 
     Raises:
-        CoralforgeError: reason ``model-file`` (exit code 2): a file that pipeline.yaml names is not there.
+        CoralforgeError: reason ``model-file`` (exit code 2): a file that pipeline.yaml names is not there, or is not
+            the one that it pins.
     """
-    sample = pinned_sample(settings)
-    if tried_in_vain(settings).exists() and _inputs(settings, sample) is None:
-        sample = generated_sample(settings)
-    return (sample, *_models(settings))
-
-
-def survey_models(settings: Settings, again: bool = False) -> tuple[ModelFact, ...]:
-    """The facts about each model, from the disk only. Raises as :func:`bundled_models`.
-
-    Args:
-        again: whether a pinned sample that was tried in vain counts as not fetched yet.
-    """
-    models = (pinned_sample(settings), *_models(settings)) if again else bundled_models(settings)
-    return tuple(
-        ModelFact(model.label, _inputs(settings, model), Stage.PROGRAMS if model.generated else None)
-        for model in models
-    )
+    return tuple(ModelFact(model.label, _inputs(settings, model)) for model in bundled_models(settings))
 
 
 def fetch_models(settings: Settings, sink: Sink) -> None:
-    """Have all pinned files of all models in the download cache; without the sample's, the generated one is taken.
-
-    Raises as ``fetch_all``.
-    """
+    """Have all pinned files of all models in the download cache. Raises as ``fetch_all``."""
     fetch_all(
-        [wanted for model in _models(settings) for wanted in _all_wanted(settings, model)],
+        [wanted for model in bundled_models(settings) for wanted in _all_wanted(settings, model)],
         settings.cache.root,
         settings.mirrors,
         sink,
     )
-    sample = pinned_sample(settings)
-    tried_in_vain(settings).unlink(missing_ok=True)
-    try:
-        fetch_all(_all_wanted(settings, sample), settings.cache.root, settings.mirrors, sink)
-    except CoralforgeError as error:
-        if error.reason != "source-unavailable":
-            raise
-        sink.emit(
-            Note(
-                f"the sample {sample.name} cannot be had from here; "
-                "the bundle gets a small model that coralforge generates (--mirror DIR with the files helps)",
-                "warning",
-            )
-        )
-        remember_in_vain(settings, error.details)
 
 
-def locate(settings: Settings, model: ModelEntry, programs: Path) -> ModelFiles:
-    """The files of a model that the survey found complete; ``programs`` is the folder that stage made."""
-    entry = model.entry
-    if model.generated:
-        paths = (_generated(programs, getattr(entry, part)) for part in PARTS)
-    else:
-        paths = (_locate(settings, model, part) for part in PARTS)
-    plain, compiled, labels, image = paths
+def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
+    """The files of a model that the survey found complete. Raises as ``survey_models``."""
+    plain, compiled, labels, image = (_locate(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
     return ModelFiles(plain, compiled, labels, image)
 
 
-def _models(settings: Settings) -> tuple[ModelEntry, ...]:
-    return tuple(ModelEntry(name, name, f"models.{name}", entry) for name, entry in settings.pipeline.models.items())
-
-
 def _all_wanted(settings: Settings, model: ModelEntry) -> list[Wanted]:
     return [wanted for part in PARTS if (wanted := _wanted(settings, model, part)) is not None]
-
-
-def _generated(programs: Path, file: DataFile | None) -> Path | None:
-    return None if file is None or file.path is None else programs / "share/models" / file.path
 
 
 def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
@@ -119,7 +80,7 @@ def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
     inputs = {"options": _options(entry)}
     if entry.target is Target.EDGETPU and entry.compiled is None:
         inputs["compiler"] = _compiler(settings)
-    for part in () if model.generated else PARTS:
+    for part in PARTS:
         file: DataFile | None = getattr(entry, part)
         if file is None:
             continue
@@ -166,7 +127,20 @@ def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
             reason="model-file",
             remedy="correct the path, which is relative to pipeline.yaml",
         )
+    if file.sha256 is not None:
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256)
     return path
+
+
+def _require_pinned(settings: Settings, where: str, path: Path, sha256: str) -> None:
+    found = _remembered(path, settings.cache, "sha256", of_file)
+    if found != sha256:
+        raise user_error(
+            f"{settings.project.pipeline}: {where}: {path} is not the file that sha256 pins",
+            reason="model-file",
+            details=f"its sha256 is {found}, not {sha256}",
+            remedy="put that file there, or correct sha256, or leave it out",
+        )
 
 
 def _absolute(settings: Settings, path: str) -> Path:
@@ -200,18 +174,23 @@ def _samples_file(settings: Settings, quantize: Quantize) -> Path | None:
 
 
 def _digest(path: Path, cache: Cache) -> str:
-    """Digest of a file or folder that may be large: hashed again only when names, sizes or times differ."""
+    """Digest of a file or folder, with its names: what a key is made of."""
+    return _remembered(path, cache, "digest", fingerprint.of_paths)
+
+
+def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
+    """``digest_of`` something that may be large: taken again only when names, sizes or times differ."""
     seen = hashlib.sha256()
     for file in sorted(p for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file()):
         status = file.stat()
         seen.update(
             f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ino}\n".encode(errors="surrogateescape")
         )
-    memo = cache.last / f"digest-{seen.hexdigest()[:32]}"
+    memo = cache.last / f"{kind}-{seen.hexdigest()[:32]}"
     try:
         return memo.read_text(encoding="ascii")
     except OSError:
-        digest = fingerprint.of_paths(path)
+        digest = digest_of(path)
     memo.parent.mkdir(parents=True, exist_ok=True)
     atomic.write(memo, digest.encode())
     return digest

@@ -56,7 +56,8 @@ def make(settings: Settings, model: ModelEntry, files: ModelFiles, out: Path, si
             made = _compile(settings, model, plain, out, sink)
     operations = len(plain.graph.operations)
     _require_mapped(model, made.mapped, operations)
-    _write_check(entry, files, out)
+    whole = made.mapped == operations
+    _write_check(entry, files, out, _times(plain, out / COMPILED[Target.EDGETPU]) if whole else {})
     used = ModelUsed(
         name=model.name,
         licence=entry.licence,
@@ -171,8 +172,20 @@ def _require_mapped(model: ModelEntry, mapped: int, operations: int) -> None:
     )
 
 
-def _write_check(entry: BundledModel, files: ModelFiles, out: Path) -> None:
-    """Labels, image and the expected answer, checked as far as the programs on the board will."""
+def _times(plain: Model, compiled: Path) -> dict[str, float]:
+    """How long an inference should take on hardware, in ms by connection; nothing for a model that is for none."""
+    from coralforge.edgetpu.expected import expected_ms
+    from coralforge.inspect.programs import read_programs
+    from coralforge.tflite.model import read_model
+
+    if not compiled.exists():
+        return {}
+    packages = [program.package for program in read_programs(read_model(compiled)) if program.package is not None]
+    return {f"{connection}_ms": ms for connection, ms in expected_ms(plain.graph, packages).items()}
+
+
+def _write_check(entry: BundledModel, files: ModelFiles, out: Path, times: dict[str, float]) -> None:
+    """Labels, image and the expected answer, checked as far as the programs on the board will; and expected times."""
     if files.labels is None or files.image is None or entry.expected is None:
         return
     labels = files.labels.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -184,7 +197,8 @@ def _write_check(entry: BundledModel, files: ModelFiles, out: Path) -> None:
         raise _wrong(files.image, "it is neither a BMP nor a binary PPM or PGM file")
     shutil.copyfile(files.labels, out / "labels.txt")
     shutil.copyfile(files.image, out / f"image{suffix}")
-    expected = {"top1_index": entry.expected, "top1_label": labels[entry.expected].strip()}
+    # One to a line: smoke.sh reads it.
+    expected = {"top1_index": entry.expected, "top1_label": labels[entry.expected].strip(), **times}
     (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
 
 

@@ -63,6 +63,8 @@ class BoardReport(BaseModel):
     """In the order they ran."""
     board: dict[str, JsonValue] = Field(default_factory=dict)
     """The board, by its own words."""
+    warnings: list[str] = Field(default_factory=list, max_length=1000)
+    """Sentences on what is no failure, but not as it should be: hardware that is far slower than expected."""
 
     def not_run(self) -> list[str]:
         """Sentences on steps that could not be tried there, and why."""
@@ -165,7 +167,7 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
     _judge(archive, manifest, board, result, finished, lines)
     if bench.device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
-    for problem in not_verified:
+    for problem in (*not_verified, *result.warnings):
         sink.emit(Note(problem, "warning"))
     return Report(
         bundle=archive.name,

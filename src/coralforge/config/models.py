@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from coralforge.config.base import Model, Place
+from coralforge.config.base import Model, Place, Sha256
 
 
 class Target(str, Enum):
@@ -24,6 +24,8 @@ class DataFile(Model):
 
     path: str | None = Field(default=None, min_length=1)
     """A file (a SavedModel: a folder), relative to pipeline.yaml."""
+    sha256: Sha256 | None = None
+    """Digest of the file at ``path``, which is refused when it is another one; places have their own."""
     places: list[Place] = Field(default_factory=list)
     """Places in order of preference."""
 
@@ -31,6 +33,8 @@ class DataFile(Model):
     def _one_origin(self) -> DataFile:
         if (self.path is None) == (not self.places):
             raise ValueError("give exactly one of 'path' and 'places'")
+        if self.sha256 is not None and self.path is None:
+            raise ValueError("'sha256' goes with 'path': a place has its own")
         return self
 
     @property

@@ -33,9 +33,11 @@ class Sample(Model):
     name: Name
     """The model's name, shown in reports."""
     licence: str = "Apache-2.0"
-    """SPDX expression of the three files."""
+    """SPDX expression of the files."""
     model: DataFile
     """A fully quantized classification model (.tflite)."""
+    compiled: DataFile | None = None
+    """The file that Google's compiler made of it: the smoke test runs it where there is an Edge TPU."""
     labels: DataFile
     """One label a line."""
     image: DataFile

@@ -17,6 +17,7 @@ USB3, USB2 = (
     420e6,
     38e6,
 )  # bytes a second; the same as in device/src/core/stats.cc, where docs/device.md has them from
+PCI = 350e6  # from the 102 ms of the Dev Board for Inception v4
 CACHE = 6_900_000  # bytes of parameters that stay on the chip, of its 8 MiB; logs have 6.0 to 8.0 MiB
 _HOST = 1.4e-3  # seconds of the driver and the host for each inference
 _MAC = 1e-12  # seconds for a multiplication and addition, as models of the table get them
@@ -44,15 +45,18 @@ class Estimate:
     @property
     def usb3(self) -> float:
         """Seconds of an inference on USB 3."""
-        return self._seconds(USB3)
+        return self.seconds(USB3)
 
     @property
     def usb2(self) -> float:
         """Seconds of an inference on USB 2."""
-        return self._seconds(USB2)
+        return self.seconds(USB2)
 
-    def _seconds(self, rate: float) -> float:
-        """The chip computes while parameters arrive, but not before its input has."""
+    def seconds(self, rate: float) -> float:
+        """Seconds of an inference at ``rate`` bytes a second.
+
+        The chip computes while parameters arrive, but not before its input has.
+        """
         return _HOST + self.transfers / rate + max(self.streamed / rate, self.multiplications * _MAC)
 
 

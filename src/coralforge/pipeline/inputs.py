@@ -46,13 +46,12 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
         InputFiles("templates/consumer", ("templates/consumer",)),
         InputFiles("toolchains/cmake", ("toolchains/cmake",)),
         InputFiles("scripts/build-programs", ("scripts/build-programs",)),
-        _engine("bundle/stripes.py", label="sample generator"),
     ),
     Stage.MODEL: (
         _engine(
             "__init__.py",
             "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/sample.py",
-            "bundle/stripes.py", "compile", "edgetpu", "inspect", "quantize", "tflite",
+            "compile", "edgetpu", "inspect", "quantize", "tflite",
         ),
     ),
     Stage.BUNDLE: (

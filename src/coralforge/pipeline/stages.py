@@ -10,21 +10,21 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coralforge.bundle import stripes
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs
 from coralforge.bundle.model_files import bundled_models, locate
 from coralforge.bundle.prefix import assemble_prefix
+from coralforge.bundle.sample import SAMPLE
 from coralforge.events import Sink, Step
 from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
 from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
-from coralforge.templates import PROGRAMS, File, render_bundle, render_consumer, write_files
+from coralforge.templates import PROGRAMS, render_bundle, render_consumer, write_files
 from coralforge.util.atomic import replacing
 from coralforge.util.fingerprint import of_file
 
@@ -74,11 +74,10 @@ def make_prefix(context: Context) -> Path:
 
 
 def make_programs(context: Context) -> Path:
-    """Stage ``programs``: the consumer project, built as a user would, and the generated sample model."""
+    """Stage ``programs``: the consumer project, built as a user would."""
     settings, staging = context.settings, context.staging
     project = staging / "project"
     write_files(render_consumer(settings), project)
-    write_files({PurePosixPath(n): File(c) for n, c in stripes.sample_files().items()}, project / "sample")
     prefix, key = context.places[Stage.PREFIX], context.action.key
     return build_programs(context.environment, project, PROGRAMS, prefix, key, staging)
 
@@ -90,7 +89,7 @@ def make_model(context: Context) -> Path:
     settings, out = context.settings, context.staging / "out"
     out.mkdir()
     (model,) = (one for one in bundled_models(settings) if one.label == context.action.name)
-    make(settings, model, locate(settings, model, context.places[Stage.PROGRAMS]), out, context.sink)
+    make(settings, model, locate(settings, model), out, context.sink)
     return out
 
 
@@ -114,7 +113,6 @@ def make_bundle(context: Context) -> Path:
 
 def _bundle_inputs(context: Context) -> BundleInputs:
     settings = context.settings
-    sample = bundled_models(settings)[0]
     return BundleInputs(
         release=settings.release.release,
         tensorflow_commit=settings.release.tensorflow_commit,
@@ -125,8 +123,7 @@ def _bundle_inputs(context: Context) -> BundleInputs:
         programs=context.places[Stage.PROGRAMS],
         templates=render_bundle(settings),
         trees=tuple(trees(settings, context.survey.facts.sources).values()),
-        sample=context.places[f"{Stage.MODEL.value} {sample.label}"],
-        sample_generated=sample.generated,
+        sample=context.places[f"{Stage.MODEL.value} {SAMPLE}"],
         models=tuple(context.places[f"{Stage.MODEL.value} {name}"] for name in sorted(settings.pipeline.models)),
         licence=settings.project.root / "LICENSE",
     )

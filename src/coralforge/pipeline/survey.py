@@ -49,7 +49,7 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
         toolchain_known=goal is not Stage.FETCH or _packages_are_there(settings, builder),
-        models=survey_models(settings, again=goal is Stage.FETCH) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
+        models=survey_models(settings) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
     )
     return checked(settings, Survey(facts), goal, thorough=False)
 

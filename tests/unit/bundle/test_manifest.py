@@ -71,7 +71,7 @@ def test_it_tells_nothing_of_this_machine(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change, where",
     [
-        ({"format": 2}, "format"),
+        ({"format": 1}, "format"),
         ({"arch": "riscv64"}, "arch"),
         ({"unknown": 1}, "unknown"),
         ({"simulated": "no"}, "simulated"),

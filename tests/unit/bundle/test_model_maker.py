@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -10,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from coralforge.bundle.manifest import ModelUsed
-from coralforge.bundle.model_files import bundled_models, fetch_models, locate, survey_models
+from coralforge.bundle.model_files import bundled_models, locate, survey_models
 from coralforge.bundle.model_maker import RECORD, make
 from coralforge.bundle.sample import SAMPLE
-from coralforge.bundle.stripes import sample_image
 from coralforge.compile.simulator import compile_for_simulator
 from coralforge.config.base import Variant
 from coralforge.config.pipeline import Sample
 from coralforge.errors import CoralforgeError, ExitCode
-from coralforge.events import Note, Recorder
-from coralforge.plan import ModelFact, Stage
+from coralforge.events import Recorder
+from coralforge.plan import ModelFact
 from coralforge.settings import Settings
 from coralforge.tflite.model import read_model
+from tests.conftest import SAMPLE as SAMPLE_FOLDER
 from tests.support.model_maker import classifier, mixed
 from tests.support.model_project import settings_with
 
@@ -47,7 +48,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "net.tflite").write_bytes(classifier())
     (tmp_path / "mixed.tflite").write_bytes(mixed())
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
-    (tmp_path / "image.bmp").write_bytes(sample_image())
+    shutil.copy(SAMPLE_FOLDER / "cat.bmp", tmp_path / "image.bmp")
     (tmp_path / "out").mkdir()
     return tmp_path
 
@@ -58,7 +59,7 @@ def made(project: Path, models: str, name: str = "net") -> Path:
 
 def made_by(settings: Settings, project: Path, label: str) -> Path:
     (model,) = (one for one in bundled_models(settings) if one.label == label)
-    make(settings, model, locate(settings, model, project / "programs"), project / "out", Recorder())
+    make(settings, model, locate(settings, model), project / "out", Recorder())
     return project / "out"
 
 
@@ -168,6 +169,7 @@ class TestCompiledBeforehand:
         ("net: {model: {path: labels.txt}}", "model-quantize", "add 'quantize'"),
         ("net: {model: {path: net.tflite}, quantize: {random: 3}}", "model-quantize", "remove 'quantize'"),
         ("net: {model: {path: net.tflite}}\nnet: {}", "yaml-duplicate-key", "net"),
+        ("net: {model: {path: a, sha256: b}}", "config-invalid", "sha256"),
         ("net: {model: {}}", "config-invalid", "exactly one of 'path' and 'places'"),
         ("net: {model: {path: a}, expected: 1}", "config-invalid", "all three or none"),
         ("net: {model: {path: a}, quantize: {}}", "config-invalid", "exactly one of 'samples' and 'random'"),
@@ -225,11 +227,6 @@ class TestSample:
         chosen = Sample.model_validate(sample) if sample else settings.pipeline.sample
         return replace(settings, pipeline=settings.pipeline.model_copy(update={"sample": chosen}))
 
-    def out_of_reach(self, project: Path) -> Settings:
-        place = {"url": (project / "nowhere" / "m.tflite").as_uri(), "sha256": "0" * 64}
-        files = {part: {"places": [place]} for part in ("model", "labels", "image")}
-        return self.settings(project, {"name": "pinned", "expected": 1, **files})
-
     def test_it_is_compiled_for_the_simulated_libedgetpu_only(self, project: Path) -> None:
         settings = self.settings(project, SAMPLE_OF_MINE)
         real = replace(settings, variants=(Variant.DIRECT, Variant.SIMULATED))
@@ -249,31 +246,37 @@ class TestSample:
         assert used(out).name == "mine"
         assert fact(settings, SAMPLE) != before
 
-    def test_one_that_cannot_be_had_is_generated_with_the_programs(self, project: Path) -> None:
-        settings, sink = self.out_of_reach(project), Recorder()
-        assert fact(settings, SAMPLE).inputs is None
-        fetch_models(settings, sink)
-        assert any("coralforge generates" in event.text for event in sink.events if isinstance(event, Note))
-        found = fact(settings, SAMPLE)
-        assert (found.made_by, found.inputs is None) == (Stage.PROGRAMS, False)
-        programs = project / "programs/share/models"
-        programs.mkdir(parents=True)
-        (programs / "model.tflite").write_bytes(classifier())
-        (programs / "labels.txt").write_text("horizontal stripes\nother\n")
-        shutil.copy(project / "image.bmp", programs)
-        out = made_by(settings, project, SAMPLE)
-        assert used(out).name == "coralforge-stripes"
-        assert json.loads((out / "expected.json").read_text()) == {
-            "top1_index": 0,
-            "top1_label": "horizontal stripes",
-        }
+    def test_what_googles_compiler_made_of_it_goes_with_real_libraries(self, project: Path) -> None:
+        """The sample as it is in pipeline.yaml; for hardware without a compiler, for the simulator as before."""
+        real = replace(self.settings(project), variants=(Variant.THROTTLED, Variant.DIRECT))
+        out = made_by(real, project, SAMPLE)
+        compiled = SAMPLE_FOLDER / "mobilenet_v1_0.25_128_quant_edgetpu.tflite"
+        assert (out / "model_edgetpu.tflite").read_bytes() == compiled.read_bytes()
+        assert (used(out).mapped, used(out).operations, used(out).compiler) == (31, 31, "compiled beforehand")
+        expected = json.loads((out / "expected.json").read_text())
+        assert expected["top1_label"] == "tiger cat"
+        # What the emulated device counted of it on the wire: 170,032 + 49,152 + 1,008 bytes.
+        assert expected["usb3_ms"] == pytest.approx(1.4 + 220_192 / 420e3, abs=0.02)
+        assert expected["usb2_ms"] == pytest.approx(1.4 + 220_192 / 38e3, abs=0.02)
+        assert expected["pci_ms"] == pytest.approx(1.4 + 220_192 / 350e3, abs=0.02)
+        shutil.rmtree(out)
+        out.mkdir()
+        simulated = replace(real, variants=(Variant.SIMULATED,))
+        made_by(simulated, project, SAMPLE)
+        assert not (out / "model_edgetpu.tflite").exists()
+        assert (out / "model_edgetpu-sim.tflite").is_file()
+        assert json.loads((out / "expected.json").read_text()).keys() == {"top1_index", "top1_label"}
 
-    def test_what_was_tried_in_vain_is_tried_again_by_fetch_and_with_other_mirrors(self, project: Path) -> None:
-        settings = self.out_of_reach(project)
-        fetch_models(settings, Recorder())
-        assert fact(settings, SAMPLE).inputs is not None
-        assert survey_models(settings, again=True)[0].inputs is None
-        assert fact(replace(settings, mirrors=(str(project),)), SAMPLE).inputs is None
+    def test_another_file_than_the_pinned_one_is_refused(self, project: Path) -> None:
+        pinned = {"path": "net.tflite", "sha256": hashlib.sha256(classifier()).hexdigest()}
+        settings = self.settings(project, {**SAMPLE_OF_MINE, "model": pinned})
+        survey_models(settings)
+        (project / "net.tflite").write_bytes(classifier() + b"x")
+        with pytest.raises(
+            CoralforgeError, match=r"sample\.model: .*net\.tflite is not the file that sha256 pins"
+        ) as caught:
+            survey_models(settings)
+        assert (caught.value.reason, caught.value.code) == ("model-file", ExitCode.USER)
 
     def test_a_file_of_it_that_is_not_there_is_named(self, project: Path) -> None:
         settings = self.settings(project, {**SAMPLE_OF_MINE, "labels": {"path": "none.txt"}})

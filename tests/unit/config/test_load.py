@@ -59,7 +59,7 @@ class TestPipeline:
     def test_the_projects_own_file_is_valid(self) -> None:
         pipeline = load_pipeline(ROOT / "pipeline.yaml")
         assert set(pipeline.platforms) >= {"aarch64"}
-        assert pipeline.sample.image.places
+        assert pipeline.sample.compiled is not None and pipeline.sample.compiled.sha256
 
     def test_defaults(self, tmp_path: Path) -> None:
         pipeline = load(tmp_path)

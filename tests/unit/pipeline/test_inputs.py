@@ -22,7 +22,7 @@ NO_INPUTS = ("README.md", "docs/errors.md", "simulator/tests/new_test.cc", "src/
 MAKERS = {
     Stage.LIBRARIES: (("pipeline.build", "elf.gate"), ()),
     Stage.PREFIX: (("bundle.prefix", "templates"), (Stage.LIBRARIES,)),
-    Stage.PROGRAMS: (("bundle.stripes", "templates", "pipeline.build"), (Stage.LIBRARIES, Stage.PREFIX)),
+    Stage.PROGRAMS: (("templates", "pipeline.build"), (Stage.LIBRARIES, Stage.PREFIX)),
     Stage.MODEL: (("bundle.model_maker",), ()),
     Stage.BUNDLE: (
         ("bundle.assemble", "bundle.pack", "elf.gate", "templates"),

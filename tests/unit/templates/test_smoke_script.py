@@ -18,7 +18,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from coralforge.settings import Options, Project, resolve
-from coralforge.templates import render_bundle, render_consumer
+from coralforge.templates import PROGRAMS, render_bundle, render_consumer
 from tests.conftest import ROOT
 
 SHELLS = [shell for shell in (["sh"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
@@ -37,6 +37,7 @@ echo "${0##*/} $*" >>"$(dirname "$0")/../started"
 answer=$0.out
 case " $* " in
 *" --check "*) answer=$0-check.out ;;
+*" --compare "*) answer=$0-compare.out ;;
 *" --diagnose --json "*) answer=$0-json.out ;;
 *" --diagnose "*) answer=$0-diagnose.out ;;
 esac
@@ -73,6 +74,15 @@ class Bundle:
         about = {"count": count, "unlisted_count": unlisted, "simulated": simulated, "variant": "throttled"}
         self.answer("lstpu", json.dumps(about, indent=2))
 
+    def compared(self, status: int = 0, **changes: object) -> None:
+        """What benchmark --compare finds: all is well on hardware, but for ``changes``."""
+        found = {
+            "ran_on": "edgetpu", "figures": "measured", "median_ms": 2.5, "first_ms": 9.1, "expected_ms": 2.3,
+            "times_expected": 1.1, "no_expectation": "", "warning": "", "speed_up": 15.2, "values": 1001,
+            "differing": 4, "max_steps": 1.0, "within_tolerance": True,
+        }  # fmt: skip
+        self.answer("benchmark-compare", json.dumps({**found, **changes}, indent=2), status)
+
     def run(self, shell: list[str], *words: str, cwd: Path | None = None, **environment: str) -> Ran:
         report = self.root / "report.json"
         variables = {"CORALFORGE_RUN": "env", "CORALFORGE_REPORT": str(report), **environment}
@@ -103,18 +113,19 @@ def bundle(tmp_path: Path) -> Bundle:
     (bundle.root / "bin").mkdir()
     for name in ("smoke.sh", "check-board.sh"):
         (bundle.root / name).write_bytes(files[PurePosixPath(name)].content)
-    for name in ("lstpu", "model", "benchmark"):
+    for name in PROGRAMS:
         (bundle.root / "bin" / name).write_text(PROGRAM)
         (bundle.root / "bin" / name).chmod(0o755)
     for name in ("model.tflite", "model_edgetpu.tflite", "labels.txt", "image.bmp"):
         (models / name).write_text("")
-    (models / "expected.json").write_text('{\n  "top1_index": 3\n}\n')
+    (models / "expected.json").write_text('{\n  "top1_index": 3,\n  "usb3_ms": 2.3,\n  "usb2_ms": 7.6\n}\n')
     bundle.devices(0)
     bundle.answer("lstpu-check", "1 Edge TPU")
     bundle.answer("lstpu-json", FACTS, 4)
     bundle.answer("lstpu-diagnose", "1. there is none\n   what to do: plug one in", 4)
     bundle.answer("model", "ran: on the Edge TPU (usb 2-1)\ntop-1: 3 0.9 cat")
     bundle.answer("benchmark", '{\n  "fps": 3.5\n}')
+    bundle.compared()
     return bundle
 
 
@@ -154,7 +165,67 @@ def test_an_edge_tpu_that_can_be_used_is_used(bundle: Bundle, shell: list[str]) 
     bundle.devices(1)
     ran = bundle.run(shell)
     assert ran.status == 0
+    assert ran.report is not None
     assert ran.step("access")["status"] == ran.step("delegate-label")["status"] == "passed"
+    assert [step["name"] for step in ran.report["steps"]][-4:] == [
+        "delegate-benchmark", "agreement", "delegate-model", "delegate-label",
+    ]  # fmt: skip
+    assert ran.report["delegate_benchmark"]["median_ms"] == 2.5
+    assert (ran.report["warnings"], ran.report["emulated_device"]) == ([], False)
+    [compared] = [line for line in ran.started if "--compare" in line]
+    assert "share/models/model_edgetpu.tflite --compare" in compared
+    assert "--tolerance 32 --expect usb3=2.3,usb2=7.6, --image" in compared
+    assert "      expected of such a device: 2.3 ms; it takes 1.1 times that" in ran.lines
+
+
+def test_wrong_outputs_are_a_failure(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    bundle.compared(status=10, differing=900, max_steps=77.0, within_tolerance=False)
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    text = "900 of 1001 values differ, by at most 77.0 steps; 32 are allowed"
+    assert (ran.step("agreement")["status"], ran.step("agreement")["said"]) == ("failed", text)
+    assert ran.step("delegate-benchmark")["status"] == "passed"
+
+
+@pytest.mark.parametrize("where", ["emulated", "simulated"])
+def test_without_hardware_no_value_may_differ(bundle: Bundle, shell: list[str], where: str) -> None:
+    bundle.devices(1)
+    bundle.compared(ran_on=where, figures=where.upper(), differing=1, expected_ms=None, no_expectation="it is no TPU")
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert "without hardware none may" in ran.step("agreement")["said"]
+    assert ran.report is not None and ran.report["emulated_device"] is (where == "emulated")
+    assert "      how long hardware takes cannot be compared: it is no TPU" in ran.lines
+    assert any(line.startswith("      EMULATED  through the delegate") for line in ran.lines) is (where == "emulated")
+
+
+def test_a_compiled_model_that_ran_on_the_cpu_is_a_failure(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    bundle.compared(ran_on="cpu")
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert ran.step("delegate-benchmark")["said"] == "it ran on cpu, not on the Edge TPU"
+
+
+def test_a_compiled_model_that_does_not_run_is_a_failure(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    bundle.answer("benchmark-compare", "benchmark: error: x: the Edge TPU delegate took no operation of the model", 5)
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert "the Edge TPU delegate took no operation" in ran.step("delegate-benchmark")["said"]
+    assert ran.report is not None and ran.report["delegate_benchmark"] is None
+    assert not [step for step in ran.report["steps"] if step["name"] == "agreement"]
+
+
+def test_far_slower_than_expected_is_a_warning_and_no_failure(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    bundle.compared(warning="an inference takes 9 ms, 4 times more; look at this: USB 2", times_expected=4.0)
+    ran = bundle.run(shell)
+    assert ran.status == 0
+    text = "delegate-benchmark: an inference takes 9 ms, 4 times more; look at this: USB 2"
+    assert f"warn  {text}" in ran.lines
+    assert ran.report is not None and ran.report["warnings"] == [text]
 
 
 @pytest.mark.parametrize("status", [6, 7])

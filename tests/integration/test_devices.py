@@ -65,9 +65,9 @@ class Bench:
     image: str
     mounts: tuple[Mount, ...]
 
-    def run(self, script: str) -> list[str]:
+    def run(self, script: str, *more: Mount) -> list[str]:
         lines: list[str] = []
-        spec = ContainerSpec("test", self.image, ("/bin/sh", "-c", PRELUDE + script), self.mounts)
+        spec = ContainerSpec("test", self.image, ("/bin/sh", "-c", PRELUDE + script), (*self.mounts, *more))
         self.runner.run(spec, lines.append)
         return lines
 
@@ -138,6 +138,14 @@ def test_a_device_that_may_not_be_opened_is_one_line_and_not_tried(bench: Bench)
     assert text.partition(": error: ")[2] == again.partition(": error: ")[2]
     assert "OPENED" not in lines
     assert [line for line in lines if line.startswith("exit")] == ["exit 6", "exit 6"]
+
+
+def test_where_there_is_no_group_it_is_made_first(bench: Bench, tmp_path: Path) -> None:
+    groups = tmp_path / "group"
+    groups.write_text("root:x:0:\n")
+    groups.chmod(0o644)
+    [text] = errors(bench.run(f"chmod 0 $root{NODE}; model", Mount(groups, "/etc/group")))
+    assert "as root, run: groupadd plugdev && cp " in text
 
 
 def test_a_device_without_its_node_is_named(bench: Bench) -> None:

@@ -48,6 +48,8 @@ struct Program {
   uint32_t batch_size;
   uint64_t caching_token;  // programs with equal tokens share the chip's memory; 0: nothing is cached
   uint64_t cycles;         // the compiler's estimate, 0 if it made none
+  // For one of a batch, in the plain model's convolutions and fully connected layers; 0 in parameter caching.
+  uint64_t multiply_accumulates = 0;
   std::vector<Chunk> chunks;
   Bytes parameters;
   std::vector<Step> steps;

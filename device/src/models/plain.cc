@@ -1,11 +1,13 @@
 #include "models/plain.h"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <utility>
 
 #include "flatbuffers/flatbuffers.h"
 #include "tensorflow/lite/interpreter_builder.h"
+#include "tensorflow/lite/kernels/kernel_util.h"
 #include "tensorflow/lite/kernels/register.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
@@ -60,7 +62,36 @@ std::string Cut(tflite::ModelT* model, const std::vector<int32_t>& inputs,
   return "";
 }
 
+uint64_t MultiplyAccumulatesOf(const tflite::Interpreter& interpreter, const TfLiteNode& node, int kind) {
+  const auto weighted = {tflite::BuiltinOperator_CONV_2D, tflite::BuiltinOperator_DEPTHWISE_CONV_2D,
+                         tflite::BuiltinOperator_FULLY_CONNECTED, tflite::BuiltinOperator_TRANSPOSE_CONV};
+  if (std::find(weighted.begin(), weighted.end(), kind) == weighted.end() || node.inputs->size < 2) return 0;
+  const auto elements = [](const TfLiteTensor* tensor) {
+    return static_cast<uint64_t>(tflite::NumElements(tensor));
+  };
+  const TfLiteTensor* weights = interpreter.tensor(node.inputs->data[1]);
+  const TfLiteIntArray& shape = *weights->dims;  // out, y, x, in; of a depthwise one 1, y, x, out
+  if (elements(weights) == 0) return 0;
+  if (kind == tflite::BuiltinOperator_TRANSPOSE_CONV) {
+    const uint64_t for_each_input = elements(weights) / static_cast<uint64_t>(shape.data[shape.size - 1]);
+    return elements(interpreter.tensor(node.inputs->data[2])) * for_each_input;
+  }
+  const int outputs =
+      kind == tflite::BuiltinOperator_DEPTHWISE_CONV_2D ? shape.data[shape.size - 1] : shape.data[0];
+  return elements(interpreter.tensor(node.outputs->data[0])) * elements(weights) /
+         static_cast<uint64_t>(outputs);
+}
+
 }  // namespace
+
+uint64_t PlainPart::MultiplyAccumulates() const {
+  uint64_t sum = 0;
+  for (const int index : interpreter_->execution_plan()) {
+    const auto& [node, registration] = *interpreter_->node_and_registration(index);
+    sum += MultiplyAccumulatesOf(*interpreter_, node, registration.builtin_code);
+  }
+  return sum;
+}
 
 Result<std::unique_ptr<PlainPart>> PlainPart::Make(const Bytes& file, const std::vector<std::string>& inputs,
                                                    const std::vector<std::string>& outputs) {

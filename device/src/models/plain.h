@@ -26,6 +26,9 @@ class PlainPart {
   size_t InputBytes(size_t i) const { return interpreter_->input_tensor(i)->bytes; }
   size_t OutputBytes(size_t i) const { return interpreter_->output_tensor(i)->bytes; }
 
+  // In its convolutions and fully connected layers; other operations need next to none.
+  uint64_t MultiplyAccumulates() const;
+
   // Returns what went wrong, empty if nothing did. Sizes are those above.
   std::string Run(const std::vector<Bytes>& inputs, std::vector<Bytes>* outputs);
 

@@ -125,6 +125,12 @@ def test_what_the_library_makes_of_a_fault(bench: DeviceBench, case: Case, varia
     assert (done.status, case.library in done.said) == (case.status, True), done.said
 
 
+def test_the_library_aborts_when_its_device_goes_after_an_inference(bench: DeviceBench) -> None:
+    done = bench.check("dense", options="--start app --fault idle-unplug=1")
+    assert done.status == ABORTED, done.said
+    assert "HandleQueuedBulkIn transfer in failed. Not found: USB transfer error 5" in done.said
+
+
 @pytest.mark.parametrize("case", FAULTS, ids=lambda case: case.fault)
 def test_what_programs_say_of_a_fault(bench: DeviceBench, case: Case) -> None:
     done = programs(bench, f"--fault {case.fault}", "model", start_of(case))

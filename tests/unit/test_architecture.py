@@ -11,7 +11,7 @@ import grimp
 
 from tests.conftest import ROOT
 
-MOST_ARROWS = 110
+MOST_ARROWS = 120  # a new room at the top, such as publish, brings one for each room that it uses
 
 
 def room(module: str) -> str:

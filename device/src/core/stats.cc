@@ -45,10 +45,10 @@ std::string Field(const char* name, double number) {
   return std::string("\"") + name + "\": " + text;
 }
 
-// Each fitted to published times, or assumed, as docs/device.md says. Megabytes a second that bulk transfers
-// reach:
-constexpr double kSuperSpeed = 430, kHighSpeed = 38;
-constexpr double kOverheadMilliseconds = 0.35, kMultiplyAccumulatesInMillisecond = 380e6;
+// Fitted to published times, as docs/device.md says; src/coralforge/edgetpu/estimate.py has them too.
+constexpr double kSuperSpeed = 430, kHighSpeed = 38;  // megabytes a second that bulk transfers reach
+constexpr double kHost = 0.3;                         // milliseconds
+constexpr double kDense = 1000, kDepthwise = 17.5;    // million multiplications a millisecond
 
 double Milliseconds(uint64_t bytes, bool super_speed) {
   return static_cast<double>(bytes) / (super_speed ? kSuperSpeed : kHighSpeed) / 1e3;
@@ -65,8 +65,9 @@ std::string Json(const ProgramStats& program) {
   text += ",\n   \"expected_transfer_ms\": {" + Field("usb3", TransferMilliseconds(bytes, true)) + ", " +
           Field("usb2", TransferMilliseconds(bytes, false)) + "}";
   if (program.kind == ProgramKind::kParameterCaching) return text + "}";
-  const uint64_t work = program.multiply_accumulates;
-  return text + ",\n   " + Field("multiply_accumulates", work) + ", \"expected_ms\": {" +
+  const Multiplications& work = program.multiplications;
+  return text + ",\n   \"multiplications\": {" + Field("dense", work.dense) + ", " +
+         Field("depthwise", work.depthwise) + "}, \"expected_ms\": {" +
          Field("usb3", InferenceMilliseconds(bytes, work, true)) + ", " +
          Field("usb2", InferenceMilliseconds(bytes, work, false)) + "}}";
 }
@@ -78,7 +79,8 @@ void Stats::Ran(const Program& program, const Traffic& traffic) {
   stats.model = program.model;
   stats.kind = program.kind;
   stats.cycles = program.cycles;
-  stats.multiply_accumulates = program.multiply_accumulates * program.batch_size;
+  stats.multiplications.dense = program.multiplications.dense * program.batch_size;
+  stats.multiplications.depthwise = program.multiplications.depthwise * program.batch_size;
   ++stats.runs;
   stats.last = traffic;
 }
@@ -101,12 +103,13 @@ double TransferMilliseconds(const Traffic& traffic, bool super_speed) {
   return Milliseconds(traffic.out() + traffic.in(), super_speed);
 }
 
-double InferenceMilliseconds(const Traffic& traffic, uint64_t multiply_accumulates, bool super_speed) {
+double InferenceMilliseconds(const Traffic& traffic, const Multiplications& work, bool super_speed) {
   // The chip computes while parameters that are streamed come in, but for that it needs its input.
-  const double computing = static_cast<double>(multiply_accumulates) / kMultiplyAccumulatesInMillisecond;
+  const double computing =
+      (static_cast<double>(work.dense) / kDense + static_cast<double>(work.depthwise) / kDepthwise) / 1e6;
   const double streaming = Milliseconds(traffic.parameters, super_speed);
   const double moving = TransferMilliseconds(traffic, super_speed) - streaming;
-  return kOverheadMilliseconds + moving + std::max(computing, streaming);
+  return kHost + moving + std::max(computing, streaming);
 }
 
 }  // namespace coral_device

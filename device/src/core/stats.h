@@ -27,7 +27,7 @@ struct ProgramStats {
   ProgramKind kind;
   uint64_t runs = 0;
   uint64_t cycles = 0;
-  uint64_t multiply_accumulates = 0;
+  Multiplications multiplications;
   Traffic last;
 };
 
@@ -60,6 +60,6 @@ class Stats {
 double TransferMilliseconds(const Traffic& traffic, bool super_speed);
 
 // Milliseconds of one inference on the chip, as docs/device.md says how. Operations on the CPU are not in it.
-double InferenceMilliseconds(const Traffic& traffic, uint64_t multiply_accumulates, bool super_speed);
+double InferenceMilliseconds(const Traffic& traffic, const Multiplications& work, bool super_speed);
 
 }  // namespace coral_device

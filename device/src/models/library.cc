@@ -97,7 +97,7 @@ std::string Library::AddPart(Program* program, const Bytes& plain) {
     const std::string wrong = differs(program->outputs[i], part.value()->OutputBytes(i));
     if (!wrong.empty()) return wrong;
   }
-  program->multiply_accumulates = part.value()->MultiplyAccumulates();
+  program->multiplications = part.value()->Count();
   parts_[program] = std::move(part.value());
   return "";
 }

@@ -1,6 +1,5 @@
 #include "models/plain.h"
 
-#include <algorithm>
 #include <cstring>
 #include <set>
 #include <utility>
@@ -62,35 +61,43 @@ std::string Cut(tflite::ModelT* model, const std::vector<int32_t>& inputs,
   return "";
 }
 
-uint64_t MultiplyAccumulatesOf(const tflite::Interpreter& interpreter, const TfLiteNode& node, int kind) {
-  const auto weighted = {tflite::BuiltinOperator_CONV_2D, tflite::BuiltinOperator_DEPTHWISE_CONV_2D,
-                         tflite::BuiltinOperator_FULLY_CONNECTED, tflite::BuiltinOperator_TRANSPOSE_CONV};
-  if (std::find(weighted.begin(), weighted.end(), kind) == weighted.end() || node.inputs->size < 2) return 0;
-  const auto elements = [](const TfLiteTensor* tensor) {
-    return static_cast<uint64_t>(tflite::NumElements(tensor));
-  };
-  const TfLiteTensor* weights = interpreter.tensor(node.inputs->data[1]);
-  const TfLiteIntArray& shape = *weights->dims;  // out, y, x, in; of a depthwise one 1, y, x, out
-  if (elements(weights) == 0) return 0;
+uint64_t Elements(const TfLiteTensor* tensor) { return static_cast<uint64_t>(tflite::NumElements(tensor)); }
+
+// A node with weights: of the shape out, y, x, in, or of a depthwise convolution 1, y, x, out.
+uint64_t CountOf(const tflite::Interpreter& interpreter, const TfLiteNode& node, int kind) {
+  const auto tensor = [&](const TfLiteIntArray& list, int i) { return interpreter.tensor(list.data[i]); };
+  const TfLiteTensor* weights = tensor(*node.inputs, 1);
+  const TfLiteIntArray& shape = *weights->dims;
+  if (Elements(weights) == 0) return 0;
   if (kind == tflite::BuiltinOperator_TRANSPOSE_CONV) {
-    const uint64_t for_each_input = elements(weights) / static_cast<uint64_t>(shape.data[shape.size - 1]);
-    return elements(interpreter.tensor(node.inputs->data[2])) * for_each_input;
+    return Elements(tensor(*node.inputs, 2)) * Elements(weights) /
+           static_cast<uint64_t>(shape.data[shape.size - 1]);
   }
-  const int outputs =
-      kind == tflite::BuiltinOperator_DEPTHWISE_CONV_2D ? shape.data[shape.size - 1] : shape.data[0];
-  return elements(interpreter.tensor(node.outputs->data[0])) * elements(weights) /
-         static_cast<uint64_t>(outputs);
+  const bool depthwise = kind == tflite::BuiltinOperator_DEPTHWISE_CONV_2D;
+  return Elements(tensor(*node.outputs, 0)) * Elements(weights) /
+         static_cast<uint64_t>(shape.data[depthwise ? shape.size - 1 : 0]);
 }
 
 }  // namespace
 
-uint64_t PlainPart::MultiplyAccumulates() const {
-  uint64_t sum = 0;
+Multiplications PlainPart::Count() const {
+  Multiplications count;
   for (const int index : interpreter_->execution_plan()) {
     const auto& [node, registration] = *interpreter_->node_and_registration(index);
-    sum += MultiplyAccumulatesOf(*interpreter_, node, registration.builtin_code);
+    switch (registration.builtin_code) {
+      case tflite::BuiltinOperator_DEPTHWISE_CONV_2D:
+        count.depthwise += CountOf(*interpreter_, node, registration.builtin_code);
+        break;
+      case tflite::BuiltinOperator_CONV_2D:
+      case tflite::BuiltinOperator_FULLY_CONNECTED:
+      case tflite::BuiltinOperator_TRANSPOSE_CONV:
+        count.dense += CountOf(*interpreter_, node, registration.builtin_code);
+        break;
+      default:
+        break;
+    }
   }
-  return sum;
+  return count;
 }
 
 Result<std::unique_ptr<PlainPart>> PlainPart::Make(const Bytes& file, const std::vector<std::string>& inputs,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/program.h"
 #include "core/usb.h"
 #include "models/result.h"
 #include "tensorflow/lite/interpreter.h"
@@ -26,8 +27,8 @@ class PlainPart {
   size_t InputBytes(size_t i) const { return interpreter_->input_tensor(i)->bytes; }
   size_t OutputBytes(size_t i) const { return interpreter_->output_tensor(i)->bytes; }
 
-  // In its convolutions and fully connected layers; other operations need next to none.
-  uint64_t MultiplyAccumulates() const;
+  // What it multiplies in one run.
+  Multiplications Count() const;
 
   // Returns what went wrong, empty if nothing did. Sizes are those above.
   std::string Run(const std::vector<Bytes>& inputs, std::vector<Bytes>* outputs);

@@ -132,12 +132,14 @@ TEST(PlainPart, RefusesAnotherModel) {
 TEST(PlainPart, CountsMultiplications) {
   auto whole = PlainPart::Make(MakeNetwork(), {"in"}, {"out"});
   ASSERT_TRUE(whole.ok()) << whole.wrong();
-  EXPECT_EQ(whole.value()->MultiplyAccumulates(), 128u * 27 + 128u * 9 + 640u);
+  EXPECT_EQ(whole.value()->Count().dense, 128u * 27 + 640u);
+  EXPECT_EQ(whole.value()->Count().depthwise, 128u * 9);
   auto part = PlainPart::Make(MakeNetwork(), {"a"}, {"b"});
   ASSERT_TRUE(part.ok()) << part.wrong();
-  EXPECT_EQ(part.value()->MultiplyAccumulates(), 128u * 9);
+  EXPECT_EQ(part.value()->Count().dense, 0u);
+  EXPECT_EQ(part.value()->Count().depthwise, 128u * 9);
   auto none = PlainPart::Make(MakeModel(), {"first"}, {"last"});
-  EXPECT_EQ(none.value()->MultiplyAccumulates(), 0u);
+  EXPECT_EQ(none.value()->Count().dense + none.value()->Count().depthwise, 0u);
 }
 
 }  // namespace

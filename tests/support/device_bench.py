@@ -78,7 +78,7 @@ class DeviceBench:
         return Done(finished.status, "\n".join(lines), finished.seconds)
 
     def prefix(self, variant: Variant) -> str:
-        """What programs are run with: an x86_64 board's loader is given its search path."""
+        """The words that programs are run with: an x86_64 board's loader is given its search path."""
         libraries = f"/device/shim:/bundle/lib/{variant.value}:/bundle/lib"
         return board_run(self.arch).replace("--library-path ", f"--library-path {libraries}:")
 

@@ -11,13 +11,17 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from coralforge.config.arch import Arch
+from coralforge.containers.docker import DockerRunner
 from coralforge.quantize.environment import find_python
-from tests.conftest import ROOT, TESTDATA
+from tests.conftest import ROOT, TESTDATA, libedgetpu_options
+from tests.support.wire_bench import DeviceBenches
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
 MOST_BYTES = 5_750_000
@@ -100,10 +104,32 @@ def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def bundle(cli: Checkout) -> Path:
-    """The bundle of the README's command, built once."""
-    ran = cli.invoke("bundle", "--arch", "aarch64", "--variant", "simulated")
+def make_bundle(cli: Checkout, destination: Path, arch: Arch, *options: str) -> Path:
+    """The archive that ``invoke bundle`` makes, copied into the folder ``destination``.
+
+    All bundles of an architecture have one name in dist/, whatever variants are in them.
+    """
+    ran = cli.invoke("bundle", "--arch", arch.value, *options)
     assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
-    [archive] = (cli.root / "dist").glob("*-aarch64-linux-gnu.tar.gz")
-    return archive
+    [archive] = (cli.root / "dist").glob(f"*-{arch.triple}.tar.gz")
+    return Path(shutil.copy(archive, destination))
+
+
+@pytest.fixture(scope="session")
+def bundle(cli: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the README's command, built once."""
+    return make_bundle(cli, tmp_path_factory.mktemp("simulated"), Arch.AARCH64, "--variant", "simulated")
+
+
+@pytest.fixture(scope="session")
+def device_benches(
+    cli: Checkout, testdata: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeviceBenches]:
+    """Emulated devices. Tests that ask it for a bench need ``libedgetpu_source`` too."""
+    scratch = tmp_path_factory.mktemp("devices")
+    scratch.chmod(0o755)
+    runner = DockerRunner()
+    yield DeviceBenches(
+        runner, scratch, testdata, lambda arch: make_bundle(cli, scratch, arch, *(libedgetpu_options() or ()))
+    )
+    runner.client.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from coralforge.containers.spec import Mount
 from tests.support.device_bench import RUN, Bench, device_bench
 
 pytestmark = [
@@ -52,8 +53,8 @@ def bench(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
         yield bench
 
 
-def run(bench: Bench, script: str) -> list[str]:
-    return bench.run(PRELUDE + script)
+def run(bench: Bench, script: str, *mounts: Mount) -> list[str]:
+    return bench.run(PRELUDE + script, *mounts)
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +182,14 @@ def test_a_device_that_may_not_be_opened_is_one_line_and_not_tried(bench: Bench)
     assert text.partition(": error: ")[2] == again.partition(": error: ")[2]
     assert "OPENED" not in lines
     assert [line for line in lines if line.startswith("exit")] == ["exit 6", "exit 6"]
+
+
+def test_where_there_is_no_group_it_is_made_first(bench: Bench, tmp_path: Path) -> None:
+    groups = tmp_path / "group"
+    groups.write_text("root:x:0:\n")
+    groups.chmod(0o644)
+    [text] = errors(run(bench, f"chmod 0 $root{NODE}; model", Mount(groups, "/etc/group")))
+    assert "as root, run: groupadd plugdev && cp " in text
 
 
 def test_a_device_without_its_node_is_named(bench: Bench) -> None:

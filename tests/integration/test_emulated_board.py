@@ -21,10 +21,11 @@ from coralforge.board import board as boards
 from coralforge.board.board import Board
 from coralforge.board.ssh import GUEST, ROOT, USER, Ran
 from coralforge.bundle.bench import install_rules
+from coralforge.config.arch import Arch
 from coralforge.containers.docker import connect
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import SAMPLE
-from tests.integration.conftest import Checkout
+from tests.integration.conftest import Checkout, make_bundle
 from tests.support.patience import NET
 
 pytestmark = [
@@ -128,10 +129,10 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(cli: Checkout, libedgetpu_source: tuple[str, ...]) -> Iterator[Desk]:
-    ran = cli.invoke("bundle", "--arch", "aarch64", *libedgetpu_source)
-    assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
-    [archive] = (cli.root / "dist").glob("*-aarch64-linux-gnu.tar.gz")
+def desk(
+    cli: Checkout, libedgetpu_source: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
+    archive = make_bundle(cli, tmp_path_factory.mktemp("real"), Arch.AARCH64, *libedgetpu_source)
     place = boards.place_of(resolve(Project(cli.root), Options()).cache.boards, NAME)
     client = connect()
     try:
@@ -284,17 +285,51 @@ def test_the_model_is_right_on_the_device(desk: Desk) -> None:
     assert sum(one["runs"] for one in stats["programs"] if one["kind"] == "execution") > 0
 
 
+def put_model(desk: Desk, compiled: str = COMPILED.name) -> None:
+    """The model, its labels, image and expected class, in the unpacked bundle as share/models/cat."""
+    expected = json.dumps({"top1_index": TIGER_CAT}, indent=1)
+    names = {compiled: "model_edgetpu.tflite", PLAIN.name: "model.tflite"}
+    names |= {LABELS.name: "labels.txt", IMAGE.name: "image.bmp"}
+    copies = " && ".join(f"cp ~/{file} $cat/{name}" for file, name in names.items())
+    ran = desk.run(f"cat=share/models/cat && mkdir -p $cat && {copies} && echo '{expected}' >$cat/expected.json")
+    assert ran.status == 0, ran.output
+
+
 def test_a_model_in_the_bundle_is_tried_by_its_own_smoke_test(desk: Desk) -> None:
     desk.install_rules()
     desk.plug()
-    expected = json.dumps({"top1_index": TIGER_CAT}, indent=1)
-    names = {COMPILED: "model_edgetpu.tflite", PLAIN: "model.tflite", LABELS: "labels.txt", IMAGE: "image.bmp"}
-    copies = " && ".join(f"cp ~/{file.name} $cat/{name}" for file, name in names.items())
-    cat = "cat=share/models/cat && mkdir -p $cat"
-    ran = desk.run(f"{cat} && {copies} && echo '{expected}' >$cat/expected.json && CORALFORGE_RUNS=2 ./smoke.sh")
+    put_model(desk)
+    ran = desk.run("CORALFORGE_RUNS=2 ./smoke.sh")
     assert ran.status == 0, ran.output
-    for step in ("delegate-benchmark", "agreement", "cat.delegate-benchmark", "cat.agreement", "cat.delegate-label"):
+    for step in ("access", "delegate-benchmark", "agreement", "cat.delegate-benchmark", "cat.agreement"):
         assert f"ok    {step}" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("0", "not a TensorFlow Lite model"), ("400000", "gave up the Edge TPU")]
+)
+def test_a_broken_model_fails_the_smoke_test(desk: Desk, place: str, said: str) -> None:
+    """At 0 is the file's head; at 400000 are parameters, which the device compares with those that it was given."""
+    desk.install_rules()
+    desk.plug()
+    damage = f"cp ~/{COMPILED.name} ~/broken.tflite && printf XXXX | dd of=$HOME/broken.tflite bs=1 seek={place}"
+    assert desk.run(f"{damage} conv=notrunc").status == 0
+    put_model(desk, "broken.tflite")
+    ran = desk.run("CORALFORGE_RUNS=2 ./smoke.sh")
+    assert (ran.status, "FAIL  cat.delegate-benchmark" in ran.output, said in ran.output) == (1, True, True), (
+        ran.output
+    )
+    assert "ok    cat.label" in ran.output, "the plain one is not broken"
+
+
+def test_a_device_that_goes_away_fails_the_smoke_test(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug("--fault", "output-unplug=4")
+    put_model(desk)
+    ran = desk.run("CORALFORGE_RUNS=10 ./smoke.sh")
+    assert ran.status == 1, ran.output
+    assert re.search(rf"FAIL  cat\.delegate-benchmark: exit status {LOST}", ran.output), ran.output
+    desk.unplug()
 
 
 def test_pulled_out_and_plugged_in_again(desk: Desk) -> None:

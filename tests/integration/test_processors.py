@@ -23,7 +23,7 @@ from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.containers.toolchain import builder
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
-from tests.conftest import ROOT, TESTDATA
+from tests.conftest import ROOT
 from tests.integration.conftest import MOST_BYTES, Checkout
 
 pytestmark = [
@@ -63,13 +63,14 @@ class Bench:
 
     runner: DockerRunner
     bundle: Path
+    models: Path
     programs: Path
     builder: str
     emulator: str
 
     def run(self, image: str, script: str, *more: Mount) -> list[str]:
         """What a shell script prints that ends well."""
-        mounts = (Mount(self.bundle, "/bundle"), Mount(TESTDATA, "/models"), Mount(self.programs, "/out"), *more)
+        mounts = (Mount(self.bundle, "/bundle"), Mount(self.models, "/models"), Mount(self.programs, "/out"), *more)
         lines: list[str] = []
         done = self.runner.run(ContainerSpec("test", image, ("sh", "-ec", script), mounts), lines.append)
         assert done.status == 0, "\n".join(lines[-40:])
@@ -82,7 +83,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(cli: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(cli: Checkout, testdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     ran = cli.invoke("bundle", "--arch", X86_64.value, "--variant", "simulated")
     assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
     scratch = tmp_path_factory.mktemp("processors")
@@ -99,7 +100,7 @@ def bench(cli: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     arguments = {**dict(usual.arguments), "EMULATOR": X86_64.row.emulator}
     emulator = make_image(ROOT / "docker", "board", arguments, files=dict(usual.files))
     bundle = scratch / archive.name.removesuffix(".tar.gz")
-    bench = Bench(runner, bundle, programs, maker.ensure(builder(SETTINGS)), maker.ensure(emulator))
+    bench = Bench(runner, bundle, testdata, programs, maker.ensure(builder(SETTINGS)), maker.ensure(emulator))
     lines: list[str] = []
     mounts = (
         Mount(bundle, "/bundle"),

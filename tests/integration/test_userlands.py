@@ -25,7 +25,7 @@ from coralforge.containers.toolchain import builder
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, Settings, resolve
 from tests.conftest import ROOT
-from tests.integration.conftest import Checkout
+from tests.integration.conftest import Checkout, make_bundle
 
 pytestmark = [
     pytest.mark.docker,
@@ -142,16 +142,12 @@ class Benches:
 
     def of(self, arch: Arch) -> Bench:
         if arch not in self.made:
-            ran = self.cli.invoke("bundle", "--arch", arch.value, "--variant", "simulated")
-            assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
-            [archive] = (self.cli.root / "dist").glob(f"*-{arch.triple}.tar.gz")
-            # Tests that come later put other variants into dist/.
-            kept = Path(shutil.copy(archive, self.scratch))
-            with tarfile.open(kept) as tar:
+            archive = make_bundle(self.cli, self.scratch, arch, "--variant", "simulated")
+            with tarfile.open(archive) as tar:
                 tar.extractall(self.scratch, filter="data")
             bundle = self.scratch / archive.name.removesuffix(".tar.gz")
             programs = compiled(self.runner, arch, bundle, self.scratch / f"programs-{arch.value}")
-            self.made[arch] = Bench(self.runner, arch, kept, bundle, programs)
+            self.made[arch] = Bench(self.runner, arch, archive, bundle, programs)
         return self.made[arch]
 
 

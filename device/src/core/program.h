@@ -41,6 +41,12 @@ struct Step {
   uint32_t size;    // bytes
 };
 
+// Multiplications, each with an addition, that the plain model says. Other operations need next to none.
+struct Multiplications {
+  uint64_t dense = 0;  // convolutions and fully connected layers
+  uint64_t depthwise = 0;
+};
+
 struct Program {
   std::string model;  // the compiled file, with its folder
   size_t package;     // which custom operator: programs of one belong together
@@ -48,6 +54,7 @@ struct Program {
   uint32_t batch_size;
   uint64_t caching_token;  // programs with equal tokens share the chip's memory; 0: nothing is cached
   uint64_t cycles;         // the compiler's estimate, 0 if it made none
+  Multiplications multiplications;  // for one of a batch; none in parameter caching
   std::vector<Chunk> chunks;
   Bytes parameters;
   std::vector<Step> steps;

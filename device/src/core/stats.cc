@@ -1,5 +1,6 @@
 #include "core/stats.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace coral_device {
@@ -44,6 +45,15 @@ std::string Field(const char* name, double number) {
   return std::string("\"") + name + "\": " + text;
 }
 
+// Fitted to published times, as docs/device.md says; src/coralforge/edgetpu/estimate.py has them too.
+constexpr double kSuperSpeed = 430, kHighSpeed = 38;  // megabytes a second that bulk transfers reach
+constexpr double kHost = 0.3;                         // milliseconds
+constexpr double kDense = 1000, kDepthwise = 17.5;    // million multiplications a millisecond
+
+double Milliseconds(uint64_t bytes, bool super_speed) {
+  return static_cast<double>(bytes) / (super_speed ? kSuperSpeed : kHighSpeed) / 1e3;
+}
+
 std::string Json(const ProgramStats& program) {
   const Traffic& bytes = program.last;
   std::string text = "{\"model\": " + Quoted(program.model) + ", \"kind\": \"" + Name(program.kind) + "\", " +
@@ -52,8 +62,14 @@ std::string Json(const ProgramStats& program) {
                      Field("parameters", bytes.parameters) + ", " + Field("inputs", bytes.inputs) + ", " +
                      Field("outputs", bytes.outputs) + ", " + Field("events", bytes.events) + ", " +
                      Field("headers", bytes.headers) + "}";
-  return text + ",\n   \"expected_transfer_ms\": {" + Field("usb3", ExpectedMilliseconds(bytes, true)) +
-         ", " + Field("usb2", ExpectedMilliseconds(bytes, false)) + "}}";
+  text += ",\n   \"expected_transfer_ms\": {" + Field("usb3", TransferMilliseconds(bytes, true)) + ", " +
+          Field("usb2", TransferMilliseconds(bytes, false)) + "}";
+  if (program.kind == ProgramKind::kParameterCaching) return text + "}";
+  const Multiplications& work = program.multiplications;
+  return text + ",\n   \"multiplications\": {" + Field("dense", work.dense) + ", " +
+         Field("depthwise", work.depthwise) + "}, \"expected_ms\": {" +
+         Field("usb3", InferenceMilliseconds(bytes, work, true)) + ", " +
+         Field("usb2", InferenceMilliseconds(bytes, work, false)) + "}}";
 }
 
 }  // namespace
@@ -63,6 +79,8 @@ void Stats::Ran(const Program& program, const Traffic& traffic) {
   stats.model = program.model;
   stats.kind = program.kind;
   stats.cycles = program.cycles;
+  stats.multiplications.dense = program.multiplications.dense * program.batch_size;
+  stats.multiplications.depthwise = program.multiplications.depthwise * program.batch_size;
   ++stats.runs;
   stats.last = traffic;
 }
@@ -81,10 +99,17 @@ std::string Stats::Json() const {
   return text + "]}\n";
 }
 
-double ExpectedMilliseconds(const Traffic& traffic, bool super_speed) {
-  // Megabytes a second that bulk transfers reach.
-  const double rate = super_speed ? 420 : 38;
-  return static_cast<double>(traffic.out() + traffic.in()) / rate / 1e3;
+double TransferMilliseconds(const Traffic& traffic, bool super_speed) {
+  return Milliseconds(traffic.out() + traffic.in(), super_speed);
+}
+
+double InferenceMilliseconds(const Traffic& traffic, const Multiplications& work, bool super_speed) {
+  // The chip computes while parameters that are streamed come in, but for that it needs its input.
+  const double computing =
+      (static_cast<double>(work.dense) / kDense + static_cast<double>(work.depthwise) / kDepthwise) / 1e6;
+  const double streaming = Milliseconds(traffic.parameters, super_speed);
+  const double moving = TransferMilliseconds(traffic, super_speed) - streaming;
+  return kHost + moving + std::max(computing, streaming);
 }
 
 }  // namespace coral_device

@@ -27,6 +27,7 @@ struct ProgramStats {
   ProgramKind kind;
   uint64_t runs = 0;
   uint64_t cycles = 0;
+  Multiplications multiplications;
   Traffic last;
 };
 
@@ -55,8 +56,10 @@ class Stats {
   uint64_t firmware_bytes_ = 0;
 };
 
-// Milliseconds that the bytes of one inference need on the bus, at the speeds in docs/device.md. Computing is
-// not in it.
-double ExpectedMilliseconds(const Traffic& traffic, bool super_speed);
+// Milliseconds that these bytes need on the bus, at the speeds in docs/device.md. Computing is not in it.
+double TransferMilliseconds(const Traffic& traffic, bool super_speed);
+
+// Milliseconds of one inference on the chip, as docs/device.md says how. Operations on the CPU are not in it.
+double InferenceMilliseconds(const Traffic& traffic, const Multiplications& work, bool super_speed);
 
 }  // namespace coral_device

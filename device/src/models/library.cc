@@ -68,11 +68,11 @@ std::string Library::Add(const std::string& compiled, const std::string& plain) 
 
 std::string Library::AddPackage(const std::string& name, const Bytes& plain, const uint8_t* options,
                                 size_t size) {
-  Result<Programs> programs = ReadPackage(name, packages_++, options, size);
+  Result<DraftPrograms> programs = ReadPackage(name, packages_++, options, size);
   if (!programs.ok()) return programs.wrong();
   for (auto& program : programs.value()) {
     if (program->kind != ProgramKind::kParameterCaching) {
-      const std::string wrong = AddPart(*program, plain);
+      const std::string wrong = AddPart(program.get(), plain);
       if (!wrong.empty()) return "the plain model does not belong to " + name + ": " + wrong;
     }
     programs_.push_back(std::move(program));
@@ -80,24 +80,25 @@ std::string Library::AddPackage(const std::string& name, const Bytes& plain, con
   return "";
 }
 
-std::string Library::AddPart(const Program& program, const Bytes& plain) {
+std::string Library::AddPart(Program* program, const Bytes& plain) {
   Result<std::unique_ptr<PlainPart>> part =
-      PlainPart::Make(plain, Names(program.inputs), Names(program.outputs));
+      PlainPart::Make(plain, Names(program->inputs), Names(program->outputs));
   if (!part.ok()) return part.wrong();
   const auto differs = [](const Layer& layer, size_t bytes) {
     return layer.tensor_bytes() == bytes ? ""
                                          : layer.name + " has " + std::to_string(bytes) +
                                                " bytes instead of " + std::to_string(layer.tensor_bytes());
   };
-  for (size_t i = 0; i < program.inputs.size(); ++i) {
-    const std::string wrong = differs(program.inputs[i], part.value()->InputBytes(i));
+  for (size_t i = 0; i < program->inputs.size(); ++i) {
+    const std::string wrong = differs(program->inputs[i], part.value()->InputBytes(i));
     if (!wrong.empty()) return wrong;
   }
-  for (size_t i = 0; i < program.outputs.size(); ++i) {
-    const std::string wrong = differs(program.outputs[i], part.value()->OutputBytes(i));
+  for (size_t i = 0; i < program->outputs.size(); ++i) {
+    const std::string wrong = differs(program->outputs[i], part.value()->OutputBytes(i));
     if (!wrong.empty()) return wrong;
   }
-  parts_[&program] = std::move(part.value());
+  program->multiplications = part.value()->Count();
+  parts_[program] = std::move(part.value());
   return "";
 }
 

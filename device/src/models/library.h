@@ -23,7 +23,7 @@ class Library {
 
  private:
   std::string AddPackage(const std::string& name, const Bytes& plain, const uint8_t* options, size_t size);
-  std::string AddPart(const Program& program, const Bytes& plain);
+  std::string AddPart(Program* program, const Bytes& plain);
 
   Programs programs_;
   std::map<const Program*, std::unique_ptr<PlainPart>> parts_;

@@ -191,7 +191,8 @@ Bytes Copy(const Vector& bytes) {
 
 }  // namespace
 
-Result<Programs> ReadPackage(const std::string& model, size_t package, const uint8_t* options, size_t size) {
+Result<DraftPrograms> ReadPackage(const std::string& model, size_t package, const uint8_t* options,
+                                  size_t size) {
   const Wrong damaged{"the Edge TPU operation of " + model + " is damaged, or not of Google's compiler"};
   if (size < 3 || !flexbuffers::VerifyBuffer(options, size)) return damaged;
   const flexbuffers::Reference entry = flexbuffers::GetRoot(options, size).AsMap()["4"];
@@ -203,7 +204,7 @@ Result<Programs> ReadPackage(const std::string& model, size_t package, const uin
   if (inner == nullptr) return damaged;
   const Bytes list = Copy(*inner);
   if (!Valid<package::ExecutableList>(list)) return damaged;
-  Programs programs;
+  DraftPrograms programs;
   const auto* executables = flatbuffers::GetRoot<package::ExecutableList>(list.data())->executables();
   for (size_t i = 0; i < Count(executables); ++i) {
     const Bytes bytes = Copy(*executables->Get(static_cast<unsigned>(i)));

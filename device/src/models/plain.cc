@@ -6,6 +6,7 @@
 
 #include "flatbuffers/flatbuffers.h"
 #include "tensorflow/lite/interpreter_builder.h"
+#include "tensorflow/lite/kernels/kernel_util.h"
 #include "tensorflow/lite/kernels/register.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
@@ -60,7 +61,44 @@ std::string Cut(tflite::ModelT* model, const std::vector<int32_t>& inputs,
   return "";
 }
 
+uint64_t Elements(const TfLiteTensor* tensor) { return static_cast<uint64_t>(tflite::NumElements(tensor)); }
+
+// A node with weights: of the shape out, y, x, in, or of a depthwise convolution 1, y, x, out.
+uint64_t CountOf(const tflite::Interpreter& interpreter, const TfLiteNode& node, int kind) {
+  const auto tensor = [&](const TfLiteIntArray& list, int i) { return interpreter.tensor(list.data[i]); };
+  const TfLiteTensor* weights = tensor(*node.inputs, 1);
+  const TfLiteIntArray& shape = *weights->dims;
+  if (Elements(weights) == 0) return 0;
+  if (kind == tflite::BuiltinOperator_TRANSPOSE_CONV) {
+    return Elements(tensor(*node.inputs, 2)) * Elements(weights) /
+           static_cast<uint64_t>(shape.data[shape.size - 1]);
+  }
+  const bool depthwise = kind == tflite::BuiltinOperator_DEPTHWISE_CONV_2D;
+  return Elements(tensor(*node.outputs, 0)) * Elements(weights) /
+         static_cast<uint64_t>(shape.data[depthwise ? shape.size - 1 : 0]);
+}
+
 }  // namespace
+
+Multiplications PlainPart::Count() const {
+  Multiplications count;
+  for (const int index : interpreter_->execution_plan()) {
+    const auto& [node, registration] = *interpreter_->node_and_registration(index);
+    switch (registration.builtin_code) {
+      case tflite::BuiltinOperator_DEPTHWISE_CONV_2D:
+        count.depthwise += CountOf(*interpreter_, node, registration.builtin_code);
+        break;
+      case tflite::BuiltinOperator_CONV_2D:
+      case tflite::BuiltinOperator_FULLY_CONNECTED:
+      case tflite::BuiltinOperator_TRANSPOSE_CONV:
+        count.dense += CountOf(*interpreter_, node, registration.builtin_code);
+        break;
+      default:
+        break;
+    }
+  }
+  return count;
+}
 
 Result<std::unique_ptr<PlainPart>> PlainPart::Make(const Bytes& file, const std::vector<std::string>& inputs,
                                                    const std::vector<std::string>& outputs) {

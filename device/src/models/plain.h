@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/program.h"
 #include "core/usb.h"
 #include "models/result.h"
 #include "tensorflow/lite/interpreter.h"
@@ -25,6 +26,9 @@ class PlainPart {
   // Bytes of the i-th input or output.
   size_t InputBytes(size_t i) const { return interpreter_->input_tensor(i)->bytes; }
   size_t OutputBytes(size_t i) const { return interpreter_->output_tensor(i)->bytes; }
+
+  // What it multiplies in one run.
+  Multiplications Count() const;
 
   // Returns what went wrong, empty if nothing did. Sizes are those above.
   std::string Run(const std::vector<Bytes>& inputs, std::vector<Bytes>* outputs);

@@ -236,6 +236,21 @@ TEST(Inference, CountsWhatItTakes) {
       << json;
 }
 
+TEST(Stats, ExpectMoreTimeForMoreWork) {
+  Traffic traffic;
+  traffic.inputs = 430'000;
+  EXPECT_DOUBLE_EQ(TransferMilliseconds(traffic, true), 1);
+  const double idle = InferenceMilliseconds(traffic, {}, true);
+  EXPECT_GT(idle, 1);
+  EXPECT_GT(InferenceMilliseconds(traffic, {4'000'000'000, 0}, true), idle + 1);
+  const double busy = InferenceMilliseconds(traffic, {0, 400'000'000}, true);
+  EXPECT_GT(busy, idle + 10) << "depthwise ones take longer";
+  traffic.parameters = 430'000;
+  EXPECT_DOUBLE_EQ(InferenceMilliseconds(traffic, {}, true), idle + 1);
+  EXPECT_DOUBLE_EQ(InferenceMilliseconds(traffic, {0, 400'000'000}, true), busy) << "it computes meanwhile";
+  EXPECT_GT(InferenceMilliseconds(traffic, {}, false), idle + 1);
+}
+
 TEST(Layer, GoesBetweenTensorAndWire) {
   Layer layer = MakeLayer("out", 3, 5);
   layer.places = {4, 0, 2};

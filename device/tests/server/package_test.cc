@@ -9,16 +9,16 @@
 namespace coral_device {
 namespace {
 
-Result<Programs> Read(const Bytes& options) {
+Result<DraftPrograms> Read(const Bytes& options) {
   return ReadPackage("model", 3, options.data(), options.size());
 }
 
-Result<Programs> Read(const Draft& draft) { return Read(MakeOptions({draft})); }
+Result<DraftPrograms> Read(const Draft& draft) { return Read(MakeOptions({draft})); }
 
 TEST(Package, IsRead) {
   Draft caching;
   caching.kind = package::Kind::PARAMETER_CACHING;
-  Result<Programs> read = Read(MakeOptions({caching, Draft()}));
+  Result<DraftPrograms> read = Read(MakeOptions({caching, Draft()}));
   ASSERT_TRUE(read.ok()) << read.wrong();
   ASSERT_EQ(read.value().size(), 2u);
   EXPECT_EQ(read.value()[0]->kind, ProgramKind::kParameterCaching);
@@ -34,7 +34,7 @@ TEST(Package, IsRead) {
 }
 
 TEST(Package, SaysWhatTheDriverMayChange) {
-  Result<Programs> read = Read(Draft());
+  Result<DraftPrograms> read = Read(Draft());
   ASSERT_TRUE(read.ok()) << read.wrong();
   const Chunk& chunk = read.value()[0]->chunks[0];
   const Bytes changed = {1, 2, 99, 99, 99, 99, 7, 8, 9}, other = {1, 99, 3, 4, 5, 6, 7, 8, 9};
@@ -48,13 +48,13 @@ TEST(Package, SaysWhatTheDriverMayChange) {
 }
 
 TEST(Package, SaysWhereOutputsLie) {
-  Result<Programs> tiles = Read(Draft());
+  Result<DraftPrograms> tiles = Read(Draft());
   ASSERT_TRUE(tiles.ok()) << tiles.wrong();
   EXPECT_EQ(tiles.value()[0]->outputs[0].places, (std::vector<uint32_t>{0, 1, 4, 5}));
   EXPECT_TRUE(tiles.value()[0]->outputs[0].flip_sign);
   Draft sliced;
   sliced.slices = true;
-  Result<Programs> slices = Read(sliced);
+  Result<DraftPrograms> slices = Read(sliced);
   ASSERT_TRUE(slices.ok()) << slices.wrong();
   EXPECT_EQ(slices.value()[0]->outputs[0].places, (std::vector<uint32_t>{4, 5, 0, 1}));
 }
@@ -63,7 +63,7 @@ TEST(Package, IsRefusedWhereItMakesNoSense) {
   const auto wrong = [](const std::function<void(Draft*)>& change) {
     Draft draft;
     change(&draft);
-    Result<Programs> read = Read(draft);
+    Result<DraftPrograms> read = Read(draft);
     return read.ok() ? std::string("nothing") : read.wrong();
   };
   const auto has = [](const std::string& text, const char* part) {
@@ -83,7 +83,7 @@ TEST(Package, IsRefusedWhereItMakesNoSense) {
 TEST(Package, IsRefusedWhereItIsDamaged) {
   const Bytes options = MakeOptions({Draft()});
   for (size_t cut = 0; cut < options.size(); cut += 3) {
-    Result<Programs> read = ReadPackage("model", 0, options.data(), cut);
+    Result<DraftPrograms> read = ReadPackage("model", 0, options.data(), cut);
     EXPECT_FALSE(read.ok()) << cut;
   }
   // Each byte by itself: refused, or read as something else, but nothing is touched that is not there.

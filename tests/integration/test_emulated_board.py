@@ -18,7 +18,8 @@ import pytest
 
 from coralforge.board import board as boards
 from coralforge.board.board import Board
-from coralforge.board.ssh import GUEST, ROOT, USER, Ran
+from coralforge.board.remote import Ran
+from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.bundle.bench import install_rules
 from coralforge.containers.docker import connect
 from coralforge.settings import Options, Project, resolve

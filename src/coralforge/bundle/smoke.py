@@ -18,15 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from coralforge.bundle import emulated
 from coralforge.bundle.bench import BOARD, REPORT, SECONDS, TIMED_OUT, Bench, Trial
-from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
+from coralforge.bundle.manifest import NAME, Manifest
+from coralforge.bundle.opened import open_archive
 from coralforge.config.arch import Arch
 from coralforge.config.base import Variant
 from coralforge.containers.spec import Finished
-from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
+from coralforge.errors import CoralforgeError, missing_error, smoke_error
 from coralforge.events import Note, Output, Sink, Step
-from coralforge.sources.unpack import unpack
 from coralforge.util import atomic
-from coralforge.util.fingerprint import of_file
 
 _MAX_REPORT = 1 << 20
 _TAIL = 20
@@ -129,24 +128,21 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
             ``no-space`` (3); and as ``Bench.run``.
     """
     report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
-    digest = _check_digest(archive)
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
-        bundle = Path(scratch, "bundle")
-        _unpack(archive, bundle)
-        manifest = read_manifest(bundle)
-        _check_bundle(archive, bundle, manifest)
+        opened = open_archive(archive, Path(scratch, "bundle"))
+        digest, manifest = opened.digest, opened.manifest
         out = Path(scratch, "report")
         out.mkdir(mode=0o777)
         out.chmod(0o777)  # whatever uid the runner uses
         lines: deque[str] = deque(maxlen=_TAIL)
         sink.emit(Step("smoke"))
-        finished = _run(bench, Trial(archive, bundle, manifest, out, Path(scratch)), lines, sink)
+        finished = _run(bench, Trial(opened, out, Path(scratch)), lines, sink)
         sink.emit(Step("smoke", finished.seconds))
         board = _read(Board, out / BOARD, lines, finished)
         _check_board(board, manifest, bench.image)
         result = _read(BoardReport, out / REPORT, lines, finished)
-        compiled = len(emulated.models(bundle))
+        compiled = len(emulated.models(opened.folder))
         stats = emulated.read_stats(out / emulated.STATS)
     caveats = [emulated.CAVEAT] if bench.device else []
     if board.masked:
@@ -172,53 +168,6 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
         seconds=finished.seconds,
         data=data,
     )
-
-
-def _unpack(archive: Path, bundle: Path) -> None:
-    """As any archive; but what is wrong with it is the user's file, not a source that could be fetched again."""
-    try:
-        unpack(archive, bundle, 1)
-    except CoralforgeError as error:
-        if error.code is not ExitCode.SOURCE:
-            raise
-        raise user_error(
-            f"{archive} is not a bundle that can be unpacked: {error.brief}",
-            reason="bundle-manifest",
-            details=error.details,
-            remedy="give the .tar.gz that `invoke bundle` made",
-        ) from error
-
-
-def _check_digest(archive: Path) -> str:
-    """The archive's SHA-256, held against the .sha256 file beside it, if there is one."""
-    digest = of_file(archive)
-    beside = archive.with_name(archive.name + ".sha256")
-    expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else [digest]
-    if expected[:1] != [digest]:
-        raise user_error(
-            f"{archive} is not the file that {beside.name} describes",
-            reason="bundle-digest",
-            details=f"sha256 {digest}, {beside.name} says {' '.join(expected)[:80] or 'nothing'}",
-            remedy="copy the archive again, or make it again with `invoke bundle`",
-        )
-    return digest
-
-
-def _check_bundle(archive: Path, bundle: Path, manifest: Manifest) -> None:
-    problems = verify(bundle)
-    if "smoke.sh" not in manifest.files:
-        problems.append("smoke.sh is not in the bundle")
-    if problems:
-        raise user_error(
-            f"{archive.name} is not what its MANIFEST.json says",
-            reason="bundle-changed",
-            details="\n".join(problems[:10]),
-            remedy="make it again with `invoke bundle`",
-        )
-    if manifest.triple != manifest.arch.triple:
-        raise user_error(
-            f"{archive.name} says it is for {manifest.arch.value}, but {manifest.triple}", reason="bundle-arch"
-        )
 
 
 def _check_board(board: Board, manifest: Manifest, image: str) -> None:

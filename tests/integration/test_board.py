@@ -39,9 +39,9 @@ version=$($CORALFORGE_RUN /board/lib/ld-linux-aarch64.so.1 --version | head -n 1
 echo "$version"
 writable=true; touch /bundle/x 2>/dev/null || writable=false
 cat > "$CORALFORGE_REPORT" <<END
-{"ok": OK, "variant": "simulated", "simulated": true, "loader": "$version", "uid": $(id -u), "writable": $writable,
- "network": "$(ls /sys/class/net | tr '\\n' ' ')", "apex": "$(ls /board-apex/sys/class/apex)",
- "steps": [{"name": "lstpu", "ok": OK}]}
+{"schema": 1, "passed": OK, "variant": "simulated", "simulated": true, "loader": "$version", "uid": $(id -u),
+ "writable": $writable, "network": "$(ls /sys/class/net | tr '\\n' ' ')", "apex": "$(ls /board-apex/sys/class/apex)",
+ "steps": [{"name": "lstpu", "status": "RESULT"}]}
 END
 exit STATUS
 """
@@ -70,7 +70,12 @@ def bench(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> Con
 
 
 def make_archive(tmp_path: Path, passes: bool) -> Path:
-    script = SMOKE.replace(b"OK", b"true" if passes else b"false").replace(b"STATUS", b"0" if passes else b"1")
+    words = {b"OK": b"true", b"STATUS": b"0", b"RESULT": b"passed"}
+    if not passes:
+        words = {b"OK": b"false", b"STATUS": b"1", b"RESULT": b"failed"}
+    script = SMOKE
+    for word, value in words.items():
+        script = script.replace(word, value)
     inputs = make_inputs(tmp_path / "inputs")
     folder = tmp_path / "coralforge-2.14.1-aarch64-linux-gnu"
     folder.mkdir()

@@ -12,7 +12,7 @@ import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -38,10 +38,9 @@ class StepResult(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9_.+-]{1,100}$")
     """lstpu, benchmark, model, ...; with the name of a model of pipeline.yaml in front, and a dot."""
-    ok: bool
-    """Whether it passed."""
-    detail: str = ""
-    """Why it failed."""
+    status: Literal["passed", "failed", "skipped"]
+    said: str | None = None
+    """Why it failed or was skipped; of one that passed, its last words."""
     output: str = ""
     """The output of its program."""
 
@@ -51,16 +50,22 @@ class BoardReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    ok: bool
-    """Whether every step passed."""
+    schema_: Literal[1] = Field(alias="schema")
+    """The form of the report."""
+    passed: bool
+    """Whether no step failed."""
     variant: str
     """The libedgetpu that was used; ``unknown`` when lstpu could not tell."""
     simulated: bool
     """Whether that one drives no hardware."""
     steps: list[StepResult] = Field(min_length=1, max_length=1000)
     """In the order they ran."""
-    not_run: list[str] = Field(default_factory=list, max_length=1000)
-    """Sentences on steps that could not be tried there, and why."""
+    board: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the board says of itself."""
+
+    def not_run(self) -> list[str]:
+        """Sentences on steps that could not be tried there, and why."""
+        return [f"{step.name}: not run: {step.said}" for step in self.steps if step.status == "skipped"]
 
 
 class Board(BaseModel):
@@ -147,7 +152,7 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
     caveats = [emulated.CAVEAT] if bench.device else []
     if board.masked:
         caveats.append(f"{board.userland}: {board.masked}")
-    not_verified = [*manifest.not_verified, *result.not_run, *caveats]
+    not_verified = [*manifest.not_verified, *result.not_run(), *caveats]
     data = _data(archive, digest, manifest, board, result, finished)
     data |= {"image": bench.image, "not_verified": list(not_verified)}
     if bench.device is not None:
@@ -164,7 +169,7 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
         variant=Variant(result.variant),
         simulated=result.simulated,
         userland=board.called(),
-        steps=tuple(step.name for step in result.steps),
+        steps=tuple(step.name for step in result.steps if step.status == "passed"),
         seconds=finished.seconds,
         data=data,
     )
@@ -207,14 +212,14 @@ def _judge(
     archive: Path, manifest: Manifest, board: Board, result: BoardReport, finished: Finished, lines: deque[str]
 ) -> None:
     """Every sign must say that it passed; they are not believed one by one."""
-    failing = [step for step in result.steps if not step.ok]
-    facts = [f"step {step.name} failed{': ' * bool(step.detail)}{step.detail}" for step in failing]
+    failing = [step for step in result.steps if step.status == "failed"]
+    facts = [f"step {step.name} failed{': ' * bool(step.said)}{step.said or ''}" for step in failing]
     fitting = {variant.value: not variant.real for variant in manifest.variants}
     if not failing and fitting.get(result.variant) is not result.simulated:
         facts.append(f"variant {result.variant} with simulated={result.simulated} does not fit {NAME}")
-    if result.ok != (not failing):
-        facts.append(f"the report says ok={result.ok}, its steps do not")
-    if facts or not result.ok or finished.status != 0:
+    if result.passed != (not failing):
+        facts.append(f"the report says passed={result.passed}, its steps do not")
+    if facts or not result.passed or finished.status != 0:
         where = f"step {failing[0].name} of " if failing else ""
         shown = deque(failing[0].output.splitlines(), _TAIL) if failing and failing[0].output else lines
         facts = [f"userland {board.called()}", *facts]
@@ -237,11 +242,11 @@ def _data(
     archive: Path, digest: str, manifest: Manifest, board: Board, result: BoardReport, finished: Finished
 ) -> dict[str, JsonValue]:
     """The report: what smoke.sh said, then what this machine knows; the latter wins."""
-    data: dict[str, JsonValue] = result.model_dump(mode="json")
-    failing = [step.name for step in result.steps if not step.ok]
+    data: dict[str, JsonValue] = result.model_dump(mode="json", by_alias=True)
+    failing = [step.name for step in result.steps if step.status == "failed"]
     data.update(
         format=1,
-        ok=result.ok and not failing and finished.status == 0,
+        ok=result.passed and not failing and finished.status == 0,
         status=finished.status,
         bundle=archive.name,
         bundle_sha256=digest,
@@ -249,7 +254,8 @@ def _data(
         arch=manifest.arch.value,
         tensorflow_commit=manifest.tensorflow_commit,
         emulated=bool(board.emulator),
-        board=board.model_dump(mode="json"),
+        board=result.board | board.model_dump(mode="json"),
+        not_run=list(result.not_run()),
         host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
         seconds=round(finished.seconds, 3),
     )

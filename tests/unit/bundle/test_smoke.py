@@ -26,8 +26,9 @@ BOARD = {
     "arch": "aarch64", "userland": "bookworm", "suite": "bookworm", "versions": {"GLIBC": "2.36"}, "masked": "",
     "emulator": "qemu-aarch64 version 11", "packages": {"libc6": "2.36"},
 }  # fmt: skip
-STEPS = [{"name": "lstpu", "ok": True}, {"name": "benchmark", "ok": True, "fps": 3.5}, {"name": "model", "ok": True}]
-GOOD: dict[str, Any] = {"ok": True, "variant": "simulated", "simulated": True, "steps": STEPS}
+STEPS: list[dict[str, Any]] = [{"name": name, "status": "passed"} for name in ("lstpu", "benchmark", "model")]
+STEPS[1]["fps"] = 3.5
+GOOD: dict[str, Any] = {"schema": 1, "passed": True, "variant": "simulated", "simulated": True, "steps": STEPS}
 
 
 @dataclass
@@ -162,14 +163,14 @@ def test_a_masked_userland_is_never_taken_for_the_real_one(bench: Bench) -> None
 
 
 def test_the_userland_is_named_where_a_test_failed(bench: Bench) -> None:
-    steps = [{"name": "lstpu", "ok": False}]
-    error = bench.fails(FakeBoard(GOOD | {"ok": False, "steps": steps}, finished=Finished(1, False, 2.0)))
+    steps = [{"name": "lstpu", "status": "failed"}]
+    error = bench.fails(FakeBoard(GOOD | {"passed": False, "steps": steps}, finished=Finished(1, False, 2.0)))
     assert "userland bookworm (glibc 2.36)" in error.details
 
 
 def test_a_failing_step_is_named_with_the_last_lines(bench: Bench) -> None:
-    steps = [STEPS[0], {"name": "benchmark", "ok": False, "detail": "exit status 3"}]
-    error = bench.fails(FakeBoard(GOOD | {"ok": False, "steps": steps}, finished=Finished(1, False, 2.0)))
+    steps = [STEPS[0], {"name": "benchmark", "status": "failed", "said": "exit status 3"}]
+    error = bench.fails(FakeBoard(GOOD | {"passed": False, "steps": steps}, finished=Finished(1, False, 2.0)))
     assert (error.reason, error.code) == ("smoke-failed", ExitCode.SMOKE)
     assert "step benchmark" in error.brief
     assert "exit status 3" in error.details
@@ -179,8 +180,8 @@ def test_a_failing_step_is_named_with_the_last_lines(bench: Bench) -> None:
 
 
 def test_the_failing_steps_own_output_is_shown_where_the_report_has_it(bench: Bench) -> None:
-    steps = [{"name": "lstpu", "ok": False, "output": "a\nlibedgetpu.so.1: not found\n"}]
-    report = {"ok": False, "variant": "unknown", "simulated": False, "steps": steps}
+    steps = [{"name": "lstpu", "status": "failed", "output": "a\nlibedgetpu.so.1: not found\n"}]
+    report = {"schema": 1, "passed": False, "variant": "unknown", "simulated": False, "steps": steps}
     error = bench.fails(FakeBoard(report, finished=Finished(1, False, 1.0)))
     assert "step lstpu" in error.brief
     assert "| libedgetpu.so.1: not found" in error.details
@@ -191,8 +192,8 @@ def test_the_failing_steps_own_output_is_shown_where_the_report_has_it(bench: Be
     "report, status",
     [
         (GOOD, 1),  # all is well, it says, but it failed
-        (GOOD | {"ok": False}, 0),
-        (GOOD | {"steps": [{"name": "lstpu", "ok": False}]}, 0),
+        (GOOD | {"passed": False}, 0),
+        (GOOD | {"steps": [{"name": "lstpu", "status": "failed"}]}, 0),
         (GOOD | {"variant": "direct"}, 0),  # simulated, and yet direct
         (GOOD | {"variant": "throttled", "simulated": False}, 0),  # not in this bundle
         (GOOD | {"variant": "unknown"}, 0),
@@ -213,10 +214,11 @@ def test_contradictions_are_no_pass(bench: Bench, report: object, status: int) -
         b" " * (1 << 20) + b"{}",
         Path("/etc/passwd"),
         [],
-        {"ok": True},
-        GOOD | {"ok": 1},
+        {"passed": True},
+        GOOD | {"passed": 1},
+        GOOD | {"schema": 2},
         GOOD | {"steps": []},
-        GOOD | {"steps": [{"name": "../x", "ok": True}]},
+        GOOD | {"steps": [{"name": "../x", "status": "passed"}]},
         GOOD | {"steps": STEPS * 500},
         GOOD | {"variant": None},
     ],
@@ -225,6 +227,20 @@ def test_a_report_that_cannot_be_trusted_is_no_pass(bench: Bench, report: object
     error = bench.fails(FakeBoard(report))
     assert (error.reason, error.code) == ("smoke-report", ExitCode.SMOKE)
     assert "| line 29" in error.details
+
+
+def test_what_could_not_be_tried_is_neither_passed_nor_failed(bench: Bench) -> None:
+    skipped = {"name": "delegate", "status": "skipped", "said": "there is no Edge TPU here"}
+    result = bench.run(FakeBoard(GOOD | {"steps": [*STEPS, skipped]}))
+    assert result.steps == ("lstpu", "benchmark", "model")
+    assert json.loads(bench.report.read_text())["not_run"] == ["delegate: not run: there is no Edge TPU here"]
+    assert Note("delegate: not run: there is no Edge TPU here", "warning") in bench.sink.events
+
+
+def test_the_report_has_both_views_of_the_board(bench: Bench) -> None:
+    bench.run(FakeBoard(GOOD | {"board": {"model": "some board", "suite": "?"}}))
+    board = json.loads(bench.report.read_text())["board"]
+    assert (board["model"], board["suite"]) == ("some board", "bookworm")
 
 
 def test_a_failed_run_leaves_no_report_of_an_earlier_one(bench: Bench) -> None:

@@ -6,14 +6,16 @@ The bundle's programs are shell scripts here (test doubles) that say what the te
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from coralforge.settings import Options, Project, resolve
 from coralforge.templates import render_bundle, render_consumer
@@ -21,11 +23,22 @@ from tests.conftest import ROOT
 
 SHELLS = [shell for shell in (["sh"], ["bash", "--posix"], ["busybox", "sh"]) if shutil.which(shell[0])]
 FORBIDDEN = 'user me may not open the Edge TPU usb 2-1: "/dev/bus/usb/002/004" belongs to root:root'
+FACTS = """{
+  "emulated": null,
+  "board": {"model": "a \\"board\\"", "kernel": "6.1", "machine": "x", "libc": "y", "cpu_temperature_c": 51.5},
+  "edge_tpus": [{"kind": "usb", "path": "/sys/2-1", "state": "usable", "speed_mbps": 480}],
+  "diagnosis": [{"id": "usb2", "cause": "slow", "action": "another port"}],
+  "exit_code": 0
+}"""
 # Each program notes that it was started, and how; $0-*.out is what it prints, its first line the exit status.
 PROGRAM = """#!/bin/sh
 echo "${0##*/} $*" >>"$(dirname "$0")/../started"
 answer=$0.out
-case " $* " in *" --check "*) answer=$0-check.out ;; esac
+case " $* " in
+*" --check "*) answer=$0-check.out ;;
+*" --diagnose --json "*) answer=$0-json.out ;;
+*" --diagnose "*) answer=$0-diagnose.out ;;
+esac
 sed 1d "$answer"
 exit "$(head -n 1 "$answer")"
 """
@@ -59,11 +72,11 @@ class Bundle:
         about = {"count": count, "unlisted_count": unlisted, "simulated": simulated, "variant": "throttled"}
         self.answer("lstpu", json.dumps(about, indent=2))
 
-    def run(self, shell: list[str], cwd: Path | None = None, **environment: str) -> Ran:
+    def run(self, shell: list[str], *words: str, cwd: Path | None = None, **environment: str) -> Ran:
         report = self.root / "report.json"
         variables = {"CORALFORGE_RUN": "env", "CORALFORGE_REPORT": str(report), **environment}
         done = subprocess.run(
-            [*shell, self.root / "smoke.sh"],
+            [*shell, self.root / "smoke.sh", *words],
             cwd=cwd or self.root,
             env={"PATH": "/usr/bin:/bin", "TMPDIR": str(self.root), **{k: v for k, v in variables.items() if v}},
             stdout=subprocess.PIPE,
@@ -97,6 +110,8 @@ def bundle(tmp_path: Path) -> Bundle:
     (models / "expected.json").write_text('{\n  "top1_index": 3\n}\n')
     bundle.devices(0)
     bundle.answer("lstpu-check", "1 Edge TPU")
+    bundle.answer("lstpu-json", FACTS, 4)
+    bundle.answer("lstpu-diagnose", "1. there is none\n   what to do: plug one in", 4)
     bundle.answer("model", "ran: on the Edge TPU (usb 2-1)\ntop-1: 3 0.9 cat")
     bundle.answer("benchmark", '{\n  "fps": 3.5\n}')
     return bundle
@@ -128,16 +143,17 @@ def test_without_an_edge_tpu_the_cpu_is_tried(bundle: Bundle, shell: list[str]) 
     ran = bundle.run(shell)
     assert ran.status == 0
     assert ran.report is not None
-    assert [step["name"] for step in ran.report["steps"]] == ["lstpu", "benchmark", "model", "label"]
-    assert ran.report["not_run"] == ["delegate: not run: there is no Edge TPU here"]
+    steps = {step["name"]: step["status"] for step in ran.report["steps"]}
+    passed = dict.fromkeys(["lstpu", "benchmark", "model", "label"], "passed")
+    assert steps == passed | {"delegate": "skipped"}
+    assert ran.step("delegate")["said"] == "there is no Edge TPU here"
 
 
 def test_an_edge_tpu_that_can_be_used_is_used(bundle: Bundle, shell: list[str]) -> None:
     bundle.devices(1)
     ran = bundle.run(shell)
     assert ran.status == 0
-    assert ran.step("access")["ok"]
-    assert ran.step("delegate-label")["ok"]
+    assert ran.step("access")["status"] == ran.step("delegate-label")["status"] == "passed"
 
 
 @pytest.mark.parametrize("status", [6, 7])
@@ -147,9 +163,9 @@ def test_one_that_cannot_be_used_is_no_pass_and_says_why(bundle: Bundle, shell: 
     ran = bundle.run(shell)
     assert ran.status == 1
     assert f"FAIL  access: {FORBIDDEN}" in ran.lines
-    assert ran.step("access")["detail"] == FORBIDDEN
-    assert ran.report is not None and ran.report["ok"] is False
-    assert "delegate: not run: the Edge TPU cannot be used (see the step access)" in ran.report["not_run"]
+    assert ran.step("access")["said"] == FORBIDDEN
+    assert ran.report is not None and ran.report["passed"] is False
+    assert ran.step("delegate")["said"] == "the Edge TPU cannot be used (see the step access)"
     assert not [line for line in ran.started if "model_edgetpu" in line]
 
 
@@ -158,13 +174,13 @@ def test_one_that_libedgetpu_does_not_see_is_no_pass(bundle: Bundle, shell: list
     bundle.answer("lstpu-check", "0 Edge TPUs\nlstpu: warning: the Edge TPU usb 2-1 is plugged in, but", 4)
     ran = bundle.run(shell)
     assert ran.status == 1
-    assert ran.step("access")["detail"] == "the Edge TPU usb 2-1 is plugged in, but"
+    assert ran.step("access")["said"] == "the Edge TPU usb 2-1 is plugged in, but"
 
 
 def test_a_failed_program_is_quoted(bundle: Bundle, shell: list[str]) -> None:
     bundle.answer("benchmark", "benchmark: error: running x did not end within 5 s", 9)
     ran = bundle.run(shell)
-    assert ran.step("benchmark")["detail"] == "exit status 9: running x did not end within 5 s"
+    assert ran.step("benchmark")["said"] == "exit status 9: running x did not end within 5 s"
 
 
 def test_the_time_limit_reaches_every_program(bundle: Bundle, shell: list[str]) -> None:
@@ -179,7 +195,8 @@ def test_nothing_is_started_on_a_board_that_does_not_fit(bundle: Bundle, shell: 
     assert ran.status == 1
     assert ran.started == []
     assert ran.step("board") == {
-        "name": "board", "ok": False, "simulated": False, "output": "\n", "detail": 'it is "another" board',
+        "name": "board", "status": "failed", "exit_code": None, "seconds": None, "said": 'it is "another" board',
+        "simulated": False, "output": "\n",
     }  # fmt: skip
     assert [line for line in ran.lines if line.startswith("FAIL")] == ['FAIL  board: it is "another" board']
 
@@ -206,7 +223,7 @@ def test_programs_that_do_not_start_are_one_line(
     bundle.answer("lstpu", output, 127)
     ran = bundle.run(shell)
     assert ran.status == 1
-    assert expected in ran.step("board")["detail"]
+    assert expected in ran.step("board")["said"]
     assert len(ran.started) == 1
     assert len(ran.lines) == 4  # what it is, what is wrong, where the report is, that it failed
 
@@ -216,7 +233,7 @@ def test_a_folder_that_cannot_be_written_is_said_first(bundle: Bundle, shell: li
     [written] = bundle.root.glob("smoke-report.*")
     assert ran.status == 0
     assert ran.lines[1] == f"this folder cannot be written: the report will be {written}"
-    assert json.loads(written.read_text())["ok"] is True
+    assert json.loads(written.read_text())["passed"] is True
 
 
 def test_a_report_that_cannot_be_written_stops_it_before_anything_runs(bundle: Bundle, shell: list[str]) -> None:
@@ -224,3 +241,131 @@ def test_a_report_that_cannot_be_written_stops_it_before_anything_runs(bundle: B
     assert ran.status == 1
     assert ran.lines == ["FAIL  the report /proc/report.json cannot be written (CORALFORGE_REPORT)"]
     assert ran.started == []
+
+
+class Step(BaseModel):
+    """A step of the report, as those who read it rely on it."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    status: Literal["passed", "failed", "skipped"]
+    exit_code: int | None
+    seconds: float | None
+    said: str | None
+
+
+class Board(BaseModel):
+    """What a board says of itself."""
+
+    model_config = ConfigDict(strict=True)
+
+    model: str | None
+    kernel: str | None
+    machine: str | None
+    libc: str | None
+    cpu_temperature_c: float | None
+
+
+class Report(BaseModel):
+    """The form of the report, version 1 (docs/bundle.md)."""
+
+    model_config = ConfigDict(strict=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    bundle: str
+    passed: bool
+    exit_code: int
+    emulated: str | None
+    board: Board
+    edge_tpus: list[dict[str, Any]]
+    diagnosis: list[dict[str, Any]]
+    steps: list[Step] = Field(min_length=1)
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_the_report_keeps_its_form_whether_it_passed_or_not(bundle: Bundle, shell: list[str], passes: bool) -> None:
+    if not passes:
+        bundle.answer("benchmark", "benchmark: error: running x did not end within 5 s", 9)
+    ran = bundle.run(shell)
+    report = Report.model_validate(ran.report)
+    assert (report.passed, report.exit_code) == (passes, ran.status)
+    assert (report.bundle, report.emulated) == ("coralforge-2.14.1-aarch64-linux-gnu", "its programs are run by: env")
+    assert (report.board.model, report.board.cpu_temperature_c) == ('a "board"', 51.5)
+    assert report.edge_tpus[0]["speed_mbps"] == 480
+    steps = {step.name: step for step in report.steps}
+    assert steps["benchmark"].exit_code == (0 if passes else 9)
+    assert steps["benchmark"].seconds is not None
+    assert steps["delegate"].status == "skipped"
+
+
+def test_a_board_that_nothing_starts_on_has_a_report_of_the_same_form(bundle: Bundle, shell: list[str]) -> None:
+    (bundle.root / "check-board.sh").write_text("echo 'it is another board'; exit 1\n")
+    report = Report.model_validate(bundle.run(shell, CORALFORGE_RUN="").report)
+    assert (report.passed, report.exit_code, report.emulated) == (False, 1, None)
+    assert report.board.kernel == os.uname().release
+    assert report.diagnosis == []
+
+
+def test_why_there_is_none_is_shown_and_in_the_report(bundle: Bundle, shell: list[str]) -> None:
+    ran = bundle.run(shell)
+    assert "      1. there is none" in ran.lines
+    assert ran.report is not None
+    assert ran.report["diagnosis"] == [{"id": "usb2", "cause": "slow", "action": "another port"}]
+
+
+def test_no_reason_is_given_where_all_is_well(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    ran = bundle.run(shell)
+    assert ran.status == 0
+    assert "      1. there is none" not in ran.lines
+
+
+def test_a_device_that_fails_at_work_is_diagnosed(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    (bundle.root / "share/models/model.tflite").unlink()
+    bundle.answer("model", "model: error: the Edge TPU usb 2-1 went away", 8)
+    ran = bundle.run(shell)
+    assert ran.status == 1
+    assert "      1. there is none" in ran.lines
+
+
+def test_the_report_goes_where_the_option_says(bundle: Bundle, shell: list[str], tmp_path: Path) -> None:
+    for words in (("--report", "a b.json"), ("--report=a b.json",)):
+        bundle.run(shell, *words, cwd=tmp_path, CORALFORGE_REPORT="")
+        Report.model_validate_json((tmp_path / "a b.json").read_text())
+        (tmp_path / "a b.json").unlink()
+
+
+@pytest.mark.parametrize("words", [("--report",), ("--report=",), ("--rapport", "x"), ("x",)])
+def test_wrong_arguments_start_nothing(bundle: Bundle, shell: list[str], words: tuple[str, ...]) -> None:
+    ran = bundle.run(shell, *words, CORALFORGE_REPORT="")
+    assert ran.status == 2
+    assert "usage: smoke.sh [--report FILE]" in ran.lines[0]
+    assert ran.started == []
+
+
+def test_one_that_is_stopped_leaves_a_report(bundle: Bundle, shell: list[str]) -> None:
+    pid = bundle.root / "pid"
+    (bundle.root / "bin/benchmark").write_text(
+        f"#!/bin/sh\nuntil [ -s '{pid}' ]; do sleep 0.1; done\nkill -TERM $(cat '{pid}')\n"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "CORALFORGE_RUN": "env", "CORALFORGE_REPORT": str(bundle.root / "r.json")}
+    with subprocess.Popen([*shell, bundle.root / "smoke.sh"], env=environment, stdout=subprocess.DEVNULL) as running:
+        (bundle.root / "pid.new").write_text(str(running.pid))
+        (bundle.root / "pid.new").rename(pid)
+    assert running.returncode == 1
+    report = Report.model_validate_json((bundle.root / "r.json").read_text())
+    assert (report.passed, report.steps[-1].name) == (False, "stopped")
+
+
+def test_one_whose_reader_goes_away_leaves_a_report(bundle: Bundle, shell: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {"PATH": "/usr/bin:/bin", "CORALFORGE_RUN": "env", "CORALFORGE_REPORT": str(bundle.root / "r.json")}
+    subprocess.run(
+        [*shell, bundle.root / "smoke.sh"], env=environment, stdout=writer, stderr=subprocess.DEVNULL, check=False
+    )
+    os.close(writer)
+    report = Report.model_validate_json((bundle.root / "r.json").read_text())
+    assert (report.passed, report.steps[-1].name) == (False, "stopped")

@@ -20,7 +20,6 @@ from coralforge.board import board as boards
 from coralforge.board.board import Board
 from coralforge.board.remote import Ran
 from coralforge.board.ssh import GUEST, ROOT, USER
-from coralforge.bundle.bench import install_rules
 from coralforge.containers.docker import connect
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import TESTDATA
@@ -90,7 +89,8 @@ class Desk:
         self.board.ssh.check(script, user=ROOT, seconds=NET)
 
     def install_rules(self) -> None:
-        install_rules(self.board.ssh, self.folder)
+        script = f"cp ~{USER}/{self.folder}/share/udev/*.rules /etc/udev/rules.d/ && udevadm control --reload-rules"
+        self.board.ssh.check(f"{script} && udevadm trigger && udevadm settle", user=ROOT, seconds=NET)
 
     def run(self, script: str, user: str = USER) -> Ran:
         """In the bundle's folder; the programs have a net of their own under it."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from coralforge.bundle.manifest import NAME, File, Manifest, read_manifest, verify
 from coralforge.deploy.package import Package
@@ -32,11 +33,29 @@ class Opened:
         """Of the bundle, whatever its archive is called."""
         return f"coralforge-{self.manifest.release}-{self.manifest.triple}"
 
+    @property
+    def check(self) -> str:
+        """Its check-board.sh."""
+        return (self.folder / CHECK).read_text(encoding="utf-8", errors="replace")
+
     def package(self) -> Package:
         """What a board is sent, and told of it."""
         files = {name: one.sha256 for name, one in self.manifest.files.items() if isinstance(one, File)}
         files[NAME] = of_file(self.folder / NAME)
         return Package.of(self.archive, self.name, self.digest, self.folder, files)
+
+
+def member(archive: Path, name: str, limit: int) -> bytes | None:
+    """A file of a bundle that is not unpacked: none where it is not there, larger than ``limit`` or no bundle."""
+    try:
+        with tarfile.open(archive) as packed:
+            for entry in packed:
+                if PurePosixPath(entry.name).parts[1:] == (name,) and entry.isfile() and entry.size <= limit:
+                    stream = packed.extractfile(entry)
+                    return stream.read() if stream else None
+    except (OSError, EOFError, tarfile.TarError):
+        pass
+    return None
 
 
 def open_archive(archive: Path, folder: Path) -> Opened:
@@ -46,7 +65,7 @@ def open_archive(archive: Path, folder: Path) -> Opened:
         CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
             ``no-space`` (3).
     """
-    digest = _check_digest(archive)
+    digest = check_digest(archive)
     _unpack(archive, folder)
     manifest = read_manifest(folder)
     _check_bundle(archive, folder, manifest)
@@ -68,8 +87,12 @@ def _unpack(archive: Path, bundle: Path) -> None:
         ) from error
 
 
-def _check_digest(archive: Path) -> str:
-    """The archive's SHA-256, held against the .sha256 file beside it, if there is one."""
+def check_digest(archive: Path) -> str:
+    """The archive's SHA-256, held against the .sha256 file beside it, if there is one.
+
+    Raises:
+        CoralforgeError: ``bundle-digest``, exit code 2.
+    """
     digest = of_file(archive)
     beside = archive.with_name(archive.name + ".sha256")
     expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else [digest]

@@ -1,4 +1,4 @@
-"""Runs a bundle's own smoke.sh on an emulated board and reports what happened.
+"""Runs a bundle's own smoke.sh on a board, emulated or not, and reports what happened.
 
 ``bench.py`` says where that is. Its word is not trusted: success needs the exit status, a well-formed report, and
 every step in it.
@@ -12,15 +12,17 @@ import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from coralforge.bundle import emulated
-from coralforge.bundle.bench import BOARD, REPORT, SECONDS, TIMED_OUT, Bench, Trial
-from coralforge.bundle.manifest import NAME, Manifest
-from coralforge.bundle.opened import open_archive
-from coralforge.config.arch import Arch
+from coralforge.bundle.bench import BOARD, REPORT, TIMED_OUT, Bench, Trial
+from coralforge.bundle.manifest import NAME
+from coralforge.bundle.onboard import SECONDS
+from coralforge.bundle.opened import Opened, open_archive
+from coralforge.bundle.page import html
+from coralforge.bundle.report import Board, BoardReport
 from coralforge.config.base import Variant
 from coralforge.containers.spec import Finished
 from coralforge.errors import CoralforgeError, missing_error, smoke_error
@@ -31,80 +33,55 @@ _MAX_REPORT = 1 << 20
 _TAIL = 20
 
 
-class StepResult(BaseModel):
-    """One step of smoke.sh; it may say more than these."""
+@dataclass(frozen=True)
+class Site:
+    """The board that smoke.sh ran on."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    called: str
+    """For people."""
+    where: str
+    """The same in a sentence: "on ..."."""
+    data: dict[str, JsonValue]
+    """Its part of the report."""
+    caveats: tuple[str, ...] = ()
+    """What was not shown on it."""
 
-    name: str = Field(pattern=r"^[a-z0-9_.+-]{1,100}$")
-    """lstpu, benchmark, model, ...; with the name of a model of pipeline.yaml in front, and a dot."""
-    status: Literal["passed", "failed", "skipped"]
-    said: str | None = None
-    """Why it failed or was skipped; of one that passed, its last words."""
-    output: str = ""
-    """The output of its program."""
+    @classmethod
+    def of_image(cls, board: Board, result: BoardReport, image: str) -> Site:
+        """An emulated one, as its image says; that is believed before what smoke.sh said."""
+        where = "under emulation" if board.emulator else "natively"
+        where = "on an emulated board with a kernel of its own," if board.kernel else where
+        said = result.board.model_dump(mode="json")
+        return cls(
+            called=f"userland {board.called()}",
+            where=f"{where} on {board.called()}",
+            data={"emulated": bool(board.emulator), "board": said | board.data(), "image": image},
+            caveats=(f"{board.userland}: {board.masked}",) if board.masked else (),
+        )
 
-
-class BoardReport(BaseModel):
-    """The report that smoke.sh wrote; it may say more than these."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    schema_: Literal[1] = Field(alias="schema")
-    """The form of the report."""
-    passed: bool
-    """Whether no step failed."""
-    variant: str
-    """The libedgetpu that was used; ``unknown`` when lstpu could not tell."""
-    simulated: bool
-    """Whether that one drives no hardware."""
-    steps: list[StepResult] = Field(min_length=1, max_length=1000)
-    """In the order they ran."""
-    board: dict[str, JsonValue] = Field(default_factory=dict)
-    """What the board says of itself."""
-
-    def not_run(self) -> list[str]:
-        """Sentences on steps that could not be tried there, and why."""
-        return [f"{step.name}: not run: {step.said}" for step in self.steps if step.status == "skipped"]
-
-
-class Board(BaseModel):
-    """The board image's description of itself (board.json)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    arch: Arch
-    """Architecture of the programs it runs."""
-    userland: str
-    """Which of the C and C++ libraries in config/userlands.py it has."""
-    suite: str
-    """Debian suite of its libraries."""
-    versions: dict[str, str]
-    """The newest symbol versions that its libraries have, by family (GLIBC, GLIBCXX, CXXABI)."""
-    masked: str
-    """Says that newer versions were removed from its libraries, and what that does not show; else empty."""
-    emulator: str
-    """Name and version; empty when programs run natively."""
-    kernel: str = ""
-    """Its own kernel's release; empty where programs run on this machine's."""
-    packages: dict[str, str]
-    """Its runtime libraries, with versions."""
-
-    def called(self) -> str:
-        """Its userland, for people."""
-        what = self.masked or f"glibc {self.versions.get('GLIBC', 'unknown')}"
-        return f"{self.userland} ({what})"
+    @classmethod
+    def of_report(cls, result: BoardReport, target: str) -> Site:
+        """The one that a user named, as smoke.sh says."""
+        board = result.board
+        parts = [part for part in (board.model, board.machine, board.kernel, board.libc) if part]
+        called = f"{target} ({', '.join(parts) or 'a board that does not say what it is'})"
+        return cls(
+            called=called,
+            where=f"on {called}",
+            data={"emulated": result.emulated, "board": board.model_dump(mode="json"), "target": target},
+        )
 
 
 @dataclass(frozen=True)
 class Report:
-    """A smoke test that passed. ``seconds`` is the container's wall time, ``data`` what the report file holds."""
+    """A smoke test that passed. ``seconds`` is its wall time, ``data`` what the report file holds."""
 
     bundle: str
     digest: str
     variant: Variant
     simulated: bool
-    userland: str
+    where: str
+    """On which board, for people."""
     steps: tuple[str, ...]
     seconds: float
     data: dict[str, JsonValue]
@@ -112,31 +89,29 @@ class Report:
     def summary(self) -> str:
         """One sentence for the user."""
         what = " (SIMULATED)" if self.simulated else " (emulated device)" if "device" in self.data else ""
-        board = self.data["board"]
-        whole = isinstance(board, dict) and board["kernel"]
-        where = "under emulation" if self.data["emulated"] else "natively"
-        where = "on an emulated board with a kernel of its own," if whole else where
         return (
-            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where} on {self.userland}; "
+            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {self.where}; "
             f"variant {self.variant.value}{what}"
         )
 
 
-def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink) -> Report:
+def run_smoke(
+    archive: Path, bench: Bench, work: Path, report: Path, sink: Sink, *, page: Path | None = None
+) -> Report:
     """Unpack a bundle below ``work``, run its smoke.sh on ``bench``, and write the JSON report to ``report``.
 
-    Nothing stays in ``work``. The report is written for a failed test too.
+    Nothing stays in ``work``. The report is written for a failed test too; to ``page`` it is written as a page.
 
     Raises:
         CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
             ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory``, ``smoke-device`` (7);
-            ``no-space`` (3); and as ``Bench.run``.
+            ``no-space``, ``bundle-write`` (3); and as ``Bench.run``.
     """
-    report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
+    for old in (report, *([page] if page else [])):
+        old.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
         opened = open_archive(archive, Path(scratch, "bundle"))
-        digest, manifest = opened.digest, opened.manifest
         out = Path(scratch, "report")
         out.mkdir(mode=0o777)
         out.chmod(0o777)  # whatever uid the runner uses
@@ -144,44 +119,49 @@ def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink)
         sink.emit(Step("smoke"))
         finished = _run(bench, Trial(opened, out, Path(scratch)), lines, sink)
         sink.emit(Step("smoke", finished.seconds))
-        board = _read(Board, out / BOARD, lines, finished)
-        _check_board(board, manifest, bench.image)
+        image = _image(bench, opened, out, lines, finished)
         result = _read(BoardReport, out / REPORT, lines, finished)
         compiled = len(emulated.models(opened.folder))
         stats = emulated.read_stats(out / emulated.STATS)
-    caveats = [emulated.CAVEAT] if bench.device else []
-    if board.masked:
-        caveats.append(f"{board.userland}: {board.masked}")
-    not_verified = [*manifest.not_verified, *result.not_run(), *caveats]
-    data = _data(archive, digest, manifest, board, result, finished)
-    data |= {"image": bench.image, "not_verified": list(not_verified)}
+    site = Site.of_image(image, result, bench.name) if image else Site.of_report(result, bench.name)
+    caveats = [*([emulated.CAVEAT] if bench.device else []), *site.caveats]
+    not_verified = [*opened.manifest.not_verified, *result.not_run(), *caveats]
+    data = _data(opened, site, result, finished)
+    data["not_verified"] = list(not_verified)
     if bench.device is not None:
         data["device"] = {"kind": "emulated", "models": compiled, "stats": stats}
-    _write(report, data)
-    _judge(archive, manifest, board, result, finished, lines)
+    _write(report, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
+    if page is not None:
+        _write(page, html(data).encode())
+    _judge(opened, site, result, finished, lines)
     if bench.device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
     for problem in not_verified:
         sink.emit(Note(problem, "warning"))
     return Report(
         bundle=archive.name,
-        digest=digest,
+        digest=opened.digest,
         variant=Variant(result.variant),
         simulated=result.simulated,
-        userland=board.called(),
+        where=site.where,
         steps=tuple(step.name for step in result.steps if step.status == "passed"),
         seconds=finished.seconds,
         data=data,
     )
 
 
-def _check_board(board: Board, manifest: Manifest, image: str) -> None:
-    if board.arch is not manifest.arch:
+def _image(bench: Bench, opened: Opened, out: Path, lines: deque[str], finished: Finished) -> Board | None:
+    """What the image of an emulated board says of itself; None for a board of the user's."""
+    if bench.real:
+        return None
+    board: Board = _read(Board, out / BOARD, lines, finished)
+    if board.arch is not opened.manifest.arch:
         raise missing_error(
-            f"{image} emulates {board.arch.value}, the bundle is for {manifest.arch.value}",
+            f"{bench.name} emulates {board.arch.value}, the bundle is for {opened.manifest.arch.value}",
             reason="board-image",
-            remedy=f"give --arch {manifest.arch.value}: each architecture has its own image",
+            remedy=f"give --arch {opened.manifest.arch.value}: each architecture has its own image",
         )
+    return board
 
 
 def _run(bench: Bench, trial: Trial, lines: deque[str], sink: Sink) -> Finished:
@@ -208,13 +188,11 @@ def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
         ) from error
 
 
-def _judge(
-    archive: Path, manifest: Manifest, board: Board, result: BoardReport, finished: Finished, lines: deque[str]
-) -> None:
+def _judge(opened: Opened, site: Site, result: BoardReport, finished: Finished, lines: deque[str]) -> None:
     """Every sign must say that it passed; they are not believed one by one."""
-    failing = [step for step in result.steps if step.status == "failed"]
+    failing = result.failing()
     facts = [f"step {step.name} failed{': ' * bool(step.said)}{step.said or ''}" for step in failing]
-    fitting = {variant.value: not variant.real for variant in manifest.variants}
+    fitting = {variant.value: not variant.real for variant in opened.manifest.variants}
     if not failing and fitting.get(result.variant) is not result.simulated:
         facts.append(f"variant {result.variant} with simulated={result.simulated} does not fit {NAME}")
     if result.passed != (not failing):
@@ -222,8 +200,10 @@ def _judge(
     if facts or not result.passed or finished.status != 0:
         where = f"step {failing[0].name} of " if failing else ""
         shown = deque(failing[0].output.splitlines(), _TAIL) if failing and failing[0].output else lines
-        facts = [f"userland {board.called()}", *facts]
-        raise _failed(f"{where}the smoke test of {archive.name} failed", "smoke-failed", facts, shown, finished)
+        facts = [site.called, *facts, *(f"{one.cause}: {one.action}" for one in result.diagnosis)]
+        raise _failed(
+            f"{where}the smoke test of {opened.archive.name} failed", "smoke-failed", facts, shown, finished
+        )
 
 
 def _failed(brief: str, reason: str, facts: list[str], lines: deque[str], finished: Finished) -> CoralforgeError:
@@ -238,30 +218,32 @@ def _failed(brief: str, reason: str, facts: list[str], lines: deque[str], finish
     )
 
 
-def _data(
-    archive: Path, digest: str, manifest: Manifest, board: Board, result: BoardReport, finished: Finished
-) -> dict[str, JsonValue]:
+def _data(opened: Opened, site: Site, result: BoardReport, finished: Finished) -> dict[str, JsonValue]:
     """The report: what smoke.sh said, then what this machine knows; the latter wins."""
     data: dict[str, JsonValue] = result.model_dump(mode="json", by_alias=True)
-    failing = [step.name for step in result.steps if step.status == "failed"]
     data.update(
         format=1,
-        ok=result.passed and not failing and finished.status == 0,
+        ok=result.passed and not result.failing() and finished.status == 0,
         status=finished.status,
-        bundle=archive.name,
-        bundle_sha256=digest,
-        release=manifest.release,
-        arch=manifest.arch.value,
-        tensorflow_commit=manifest.tensorflow_commit,
-        emulated=bool(board.emulator),
-        board=result.board | board.model_dump(mode="json"),
+        bundle=opened.archive.name,
+        bundle_sha256=opened.digest,
+        release=opened.manifest.release,
+        arch=opened.manifest.arch.value,
+        tensorflow_commit=opened.manifest.tensorflow_commit,
         not_run=list(result.not_run()),
         host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
         seconds=round(finished.seconds, 3),
     )
-    return data
+    return data | site.data
 
 
-def _write(path: Path, data: dict[str, JsonValue]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, data)
+    except OSError as error:
+        raise missing_error(
+            f"{path} cannot be written: {error.strerror or error}",
+            reason="bundle-write",
+            remedy="make room, or choose another place with --report and --html",
+        ) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from coralforge.bundle.manifest import MAX_BYTES, NAME, Manifest
+from coralforge.bundle.opened import member
 from coralforge.config.userlands import USERLANDS, Userland, oldest
 from coralforge.errors import user_error
 
@@ -34,12 +34,8 @@ def choose(said: str | None, archive: Path, floors: Mapping[str, str]) -> Userla
 
 def _floors_of(archive: Path) -> Mapping[str, str] | None:
     """The floors in the manifest of a bundle; None for what is no bundle, which is refused when it is unpacked."""
+    data = member(archive, NAME, MAX_BYTES)
     try:
-        with tarfile.open(archive) as packed:
-            for member in packed:
-                if PurePosixPath(member.name).parts[1:] == (NAME,) and member.isfile() and member.size <= MAX_BYTES:
-                    stream = packed.extractfile(member)
-                    return Manifest.model_validate_json(stream.read()).floors if stream else None
-    except (OSError, EOFError, tarfile.TarError, ValidationError):
-        pass
-    return None
+        return Manifest.model_validate_json(data).floors if data is not None else None
+    except ValidationError:
+        return None

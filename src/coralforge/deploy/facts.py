@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from coralforge.board.remote import Remote
 from coralforge.deploy import scripts
-from coralforge.errors import CoralforgeError, board_error
+from coralforge.errors import CoralforgeError, board_error, user_error
 
+FOLDER = "coralforge"
+"""The folder for bundles, in the user's home, where nothing else is said."""
 SECONDS = 300.0  # for what takes one or two, on a slow board too
 NEEDED = ("tar", "gzip", "sha256sum")
 _LONGEST = 120
@@ -61,7 +63,7 @@ def ask(remote: Remote, to: str, checks: Mapping[str, str]) -> Facts:
     parts = [scripts.text("ask")]
     for number, (name, check) in enumerate(checks.items()):
         parts.append(f'check_{number}() (\n{check}\n)\nsay verdict "{name} $(check_{number} | head -n 1)"')
-    ran = remote.script("\n".join(parts), home_relative(to), seconds=SECONDS)
+    ran = remote.script("\n".join(parts), to, seconds=SECONDS)
     found = scripts.answers(ran.output)
     if ran.status != 0 or not scripts.first(found, "to"):
         raise failed(remote, "it does not say what it is", ran.output)
@@ -84,9 +86,20 @@ def ask(remote: Remote, to: str, checks: Mapping[str, str]) -> Facts:
     )
 
 
-def home_relative(to: str) -> str:
-    """A folder as the board's scripts take it: ``~/`` is where they begin."""
-    return to.removeprefix("~/").rstrip("/") or "/"
+def check_folder(to: str) -> str:
+    """The folder of ``--to`` as the board's scripts take it: what is not absolute is in the home.
+
+    Raises:
+        CoralforgeError: ``board-folder``, exit code 2.
+    """
+    folder = to.removeprefix("~/").rstrip("/")
+    if not folder or folder.startswith(("-", "~")) or ".." in folder.split("/") or not folder.isprintable():
+        raise user_error(
+            f"--to {to[:100]!r} is no folder for bundles",
+            reason="board-folder",
+            remedy="give a folder of its own, absolute or in the home there: --to coralforge, --to /opt/coralforge",
+        )
+    return folder
 
 
 def require_place(remote: Remote, facts: Facts) -> None:

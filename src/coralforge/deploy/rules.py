@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Callable
 
 from coralforge.board.remote import Remote
 from coralforge.deploy import scripts
 from coralforge.deploy.facts import SECONDS, Facts, failed
-from coralforge.errors import CoralforgeError, board_error, user_error
+from coralforge.errors import CoralforgeError, board_error
 
 NAME = "70-coral-edgetpu.rules"
 GROUP = "plugdev"
@@ -52,21 +51,17 @@ def shown(facts: Facts, commands: tuple[str, ...]) -> str:
     return "\n".join(("" if facts.root else "sudo ") + command for command in commands)
 
 
-def install(
-    remote: Remote, facts: Facts, commands: tuple[str, ...], may: Callable[[str], bool], terminal: bool
-) -> bool:
-    """Run the commands of :func:`needed` if ``may`` they, which is shown them; returns whether they were run.
-
-    ``terminal`` says whether somebody can be asked for a password there.
+def install(remote: Remote, facts: Facts, commands: tuple[str, ...], terminal: bool = False) -> None:
+    """Run the commands of :func:`needed`; ``terminal`` says whether somebody can be asked for a password.
 
     Raises:
         CoralforgeError: ``board-root`` (exit code 9): the user may not become root there; ``board-command`` (9).
     """
     text = shown(facts, commands)
+    if not commands:
+        return
     if not facts.root and "sudo" not in facts.tools:
         raise _not_root(remote, text, "there is no sudo")
-    if not may(text):
-        return False
     script = " && ".join(text.splitlines())
     if facts.root or remote.run("sudo -n true", seconds=SECONDS).status == 0:
         ran = remote.run(script, seconds=SECONDS)
@@ -80,17 +75,6 @@ def install(
         words.remove("-T")
         if subprocess.run(words, check=False).returncode != 0:
             raise _not_root(remote, text, "a command failed, or sudo refused")
-    return True
-
-
-def refuse_without_terminal(text: str) -> CoralforgeError:
-    """Reason ``no-terminal``, exit code 2: nobody can say yes."""
-    return user_error(
-        "--install-rules asks before it runs anything as root, and there is no terminal to ask on",
-        reason="no-terminal",
-        details=text,
-        remedy="add --yes if these commands may run there",
-    )
 
 
 def _not_root(remote: Remote, text: str, why: str) -> CoralforgeError:

@@ -11,7 +11,7 @@ import grimp
 
 from tests.conftest import ROOT
 
-MOST_ARROWS = 110
+MOST_ARROWS = 115
 
 
 def room(module: str) -> str:

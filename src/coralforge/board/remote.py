@@ -41,7 +41,7 @@ class Remote:
     name: str
     """Of the board, for people: "the board pi@raspberrypi"."""
     remedy: str
-    """What to do when the connection is lost."""
+    """For a user, when the connection is lost."""
     console: Callable[[], str] = str
     """The end of the board's console, for errors; real boards show none."""
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge.board.remote import Remote
-from coralforge.bundle.opened import Opened
+from coralforge.bundle.manifest import MAX_BYTES, NAME, arch_of
+from coralforge.bundle.opened import CHECK, Opened, check_digest, member
 from coralforge.config.arch import Arch
 from coralforge.containers.spec import Finished
 from coralforge.deploy import scripts
@@ -21,6 +22,7 @@ from coralforge.errors import CoralforgeError, board_error, user_error
 from coralforge.events import Sink
 
 SECONDS = 1800  # boards are slow, but a program that hangs must not hold a CI job for hours
+_MAX_CHECK = 1 << 17  # bytes
 _STEP = 300.0  # seconds for what takes one or two
 _OTHER = ": take coralforge-"  # how check-board.sh says that another bundle fits
 
@@ -34,19 +36,35 @@ class Candidate:
     check: str
     """Its check-board.sh."""
 
+    @classmethod
+    def of(cls, archive: Path) -> Candidate:
+        """The bundle in an archive; it is checked when it is unpacked.
+
+        Raises:
+            CoralforgeError: ``bundle-digest``, ``bundle-manifest``, exit code 2.
+        """
+        check_digest(archive)
+        check, manifest = member(archive, CHECK, _MAX_CHECK), member(archive, NAME, MAX_BYTES)
+        if check is None or manifest is None:
+            raise user_error(
+                f"{archive} is no bundle, or an old one without {CHECK}",
+                reason="bundle-manifest",
+                remedy="give the .tar.gz that `invoke bundle` made",
+            )
+        return cls(arch_of(manifest, archive), archive, check.decode(errors="replace"))
+
 
 def ask_fitting(remote: Remote, to: str, opened: Opened) -> Facts:
-    """What a board is, if the bundle fits it and the folder ``to`` can be had there.
+    """The facts of a board, if the bundle fits it and the folder ``to`` can be had there.
 
     Raises:
         CoralforgeError: ``board-unfit``, ``board-tools``, ``board-write``, and as ``facts.ask``: exit code 9.
     """
-    candidate = Candidate(opened.manifest.arch, opened.archive, opened.check)
-    return ask_choosing(remote, to, [candidate])[0]
+    return ask_choosing(remote, to, [Candidate.of(opened.archive)])[0]
 
 
 def ask_choosing(remote: Remote, to: str, candidates: Sequence[Candidate]) -> tuple[Facts, Candidate]:
-    """What a board is, and the first candidate that fits it: one for its programs' word size first.
+    """The facts of a board, and the first candidate that fits it: one of its programs' word size first.
 
     Raises:
         CoralforgeError: ``bundle-missing`` (exit code 2): the one that fits is not there; and as :func:`ask_fitting`.

@@ -33,13 +33,8 @@ class Opened:
         """Of the bundle, whatever its archive is called."""
         return f"coralforge-{self.manifest.release}-{self.manifest.triple}"
 
-    @property
-    def check(self) -> str:
-        """Its check-board.sh."""
-        return (self.folder / CHECK).read_text(encoding="utf-8", errors="replace")
-
     def package(self) -> Package:
-        """What a board is sent, and told of it."""
+        """The bundle as it is sent to a board."""
         files = {name: one.sha256 for name, one in self.manifest.files.items() if isinstance(one, File)}
         files[NAME] = of_file(self.folder / NAME)
         return Package.of(self.archive, self.name, self.digest, self.folder, files)
@@ -108,7 +103,8 @@ def check_digest(archive: Path) -> str:
 
 def _check_bundle(archive: Path, bundle: Path, manifest: Manifest) -> None:
     problems = verify(bundle)
-    problems += [f"{name} is not in the bundle" for name in (_SCRIPT, CHECK) if name not in manifest.files]
+    if _SCRIPT not in manifest.files:
+        problems.append(f"{_SCRIPT} is not in the bundle")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", manifest.release):
         problems.append(f"release {manifest.release[:64]!r} is no version")
     if problems:

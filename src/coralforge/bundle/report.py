@@ -63,7 +63,7 @@ class EdgeTpu(_Said):
     path: Line
     """Where it is in /sys or /dev."""
     state: Line | None = None
-    """What is to be known of it, in a word or two."""
+    """A word or two on what is to be known of it."""
     speed_mbps: float | None = None
     """Of its USB, in Mbit/s."""
     firmware: bool | Line | None = None
@@ -77,7 +77,7 @@ class Diagnosis(_Said):
 
     cause: Line
     action: Line
-    """What to do."""
+    """The remedy."""
 
 
 class BoardReport(_Said):
@@ -92,7 +92,7 @@ class BoardReport(_Said):
     simulated: bool
     """Whether that one drives no hardware."""
     emulated: Line | None = None
-    """What emulates programs or board, as far as it shows there."""
+    """The emulator of programs or board, as far as it shows there."""
     board: BoardFacts = BoardFacts()
     edge_tpus: list[EdgeTpu] = Field(default_factory=list, max_length=100)
     diagnosis: list[Diagnosis] = Field(default_factory=list, max_length=100)

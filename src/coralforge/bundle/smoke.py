@@ -44,7 +44,7 @@ class Site:
     data: dict[str, JsonValue]
     """Its part of the report."""
     caveats: tuple[str, ...] = ()
-    """What was not shown on it."""
+    """Sentences on all that was not shown on it."""
 
     @classmethod
     def of_image(cls, board: Board, result: BoardReport, image: str) -> Site:
@@ -151,7 +151,7 @@ def run_smoke(
 
 
 def _image(bench: Bench, opened: Opened, out: Path, lines: deque[str], finished: Finished) -> Board | None:
-    """What the image of an emulated board says of itself; None for a board of the user's."""
+    """The words of an emulated board's image on itself; None for a board of the user's."""
     if bench.real:
         return None
     board: Board = _read(Board, out / BOARD, lines, finished)

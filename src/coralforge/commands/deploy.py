@@ -12,9 +12,8 @@ from pathlib import Path, PurePosixPath
 from coralforge.board.connection import Target, connect, has_terminal
 from coralforge.board.remote import Remote
 from coralforge.bundle.bench import RemoteBench
-from coralforge.bundle.manifest import MAX_BYTES, NAME, arch_of
 from coralforge.bundle.onboard import Candidate, ask_choosing, deployed
-from coralforge.bundle.opened import CHECK, Opened, check_digest, member, open_archive
+from coralforge.bundle.opened import CHECK, Opened, open_archive
 from coralforge.bundle.smoke import run_smoke
 from coralforge.commands.options import Said
 from coralforge.commands.pipeline import load_settings
@@ -28,8 +27,6 @@ from coralforge.events import Note
 from coralforge.settings import Options, Settings
 from coralforge.templates import render_bundle
 from coralforge.util.paths import typed
-
-_MAX_CHECK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ def smoke(options: Options, request: Request, report: Path | None, page: Path | 
 
 
 def _choose(remote: Remote, options: Options, request: Request) -> tuple[Facts, Path]:
-    """What the board is, and the archive that fits it."""
+    """The facts of the board, and the archive that fits it."""
     facts, chosen = ask_choosing(remote, request.to, _candidates(options, request))
     return facts, chosen.archive
 
@@ -129,16 +126,7 @@ def _candidates(options: Options, request: Request) -> list[Candidate]:
     """The bundle that was named, the one of --arch, or those of all platforms of pipeline.yaml."""
     settings = load_settings(options)
     if request.bundle is not None:
-        check_digest(request.bundle)
-        check = member(request.bundle, CHECK, _MAX_CHECK)
-        manifest = member(request.bundle, NAME, MAX_BYTES)
-        if check is None or manifest is None:
-            raise user_error(
-                f"{request.bundle} is no bundle",
-                reason="bundle-manifest",
-                remedy="give the .tar.gz that `invoke bundle` made",
-            )
-        return [Candidate(arch_of(manifest, request.bundle), request.bundle, check.decode(errors="replace"))]
+        return [Candidate.of(request.bundle)]
     names = [options.arch] if options.arch else list(settings.pipeline.platforms)
     return [_candidate(load_settings(replace(options, arch=name))) for name in names]
 
@@ -146,7 +134,9 @@ def _candidates(options: Options, request: Request) -> list[Candidate]:
 def _candidate(settings: Settings) -> Candidate:
     """The bundle of one platform. Where it is not there, its check of a board is what it would be."""
     archive = settings.output / f"{settings.bundle_name}.tar.gz"
-    check = member(archive, CHECK, _MAX_CHECK) or render_bundle(settings)[PurePosixPath(CHECK)].content
+    if archive.is_file():
+        return Candidate.of(archive)
+    check = render_bundle(settings)[PurePosixPath(CHECK)].content
     return Candidate(settings.arch, archive, check.decode(errors="replace"))
 
 
@@ -186,9 +176,6 @@ def _rules(remote: Remote, facts: Facts, there: Deployed, request: Request) -> N
         print(f"udev rules: installed, and {facts.user} may use an Edge TPU")
         return
     text = rules.shown(facts, commands)
-    print(
-        f"udev rules: on {remote.name} this would be run:\n" + "\n".join(f"    {line}" for line in text.splitlines())
-    )
     terminal = has_terminal() and sys.stdin.isatty()
     if not request.yes and not terminal:
         raise user_error(
@@ -197,6 +184,8 @@ def _rules(remote: Remote, facts: Facts, there: Deployed, request: Request) -> N
             details=text,
             remedy="add --yes if these commands may run there",
         )
+    print(f"udev rules: on {remote.name} this is to be run:")
+    print("\n".join(f"    {line}" for line in text.splitlines()))
     if not request.yes and input("run it? [y/N] ").strip().lower() not in ("y", "yes"):
         print("udev rules: nothing was run")
         return

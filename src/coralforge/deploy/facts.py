@@ -1,4 +1,4 @@
-"""What a board is, asked before anything is copied to it."""
+"""The facts of a board, asked before anything is copied to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class Facts:
     """Of its programs: 32 or 64; None where that is not known."""
     user: str
     root: bool
-    groups: tuple[str, ...]
     tools: frozenset[str]
     """Those of NEEDED, and rsync, sudo and udevadm, that are there."""
     to: str
@@ -76,7 +75,6 @@ def ask(remote: Remote, to: str, checks: Mapping[str, str]) -> Facts:
         bits={"01": 32, "02": 64}.get(scripts.first(found, "class")),
         user=_short(found, "user"),
         root=scripts.first(found, "uid") == "0",
-        groups=tuple(scripts.first(found, "groups").split()),
         tools=frozenset(found.get("tool", ())),
         to=scripts.first(found, "to"),
         at=scripts.first(found, "at"),

@@ -28,21 +28,18 @@ def needed(remote: Remote, facts: Facts, current: str) -> tuple[str, ...]:
             remedy="let the board's own device manager (mdev, a container's host) give the device to "
             f"{facts.user}: USB ids 1a6e:089a and 18d1:9302",
         )
-    rules, group = shlex.quote(f"{current}/share/udev/{NAME}"), shlex.quote(GROUP)
-    asked = f"test -r {rules} || exit 9\ncmp -s {rules} {_INSTALLED}/{NAME} && echo 'coralforge: same yes'\n"
-    asked += f"grep -q '^{GROUP}:' /etc/group && echo 'coralforge: group yes'\nexit 0"
-    ran = remote.script(asked, seconds=SECONDS)
+    ran = remote.script(scripts.text("rules"), current, NAME, GROUP, seconds=SECONDS)
     if ran.status != 0:
         raise failed(remote, f"there are no udev rules in {current}", ran.output)
     found = scripts.answers(ran.output)
     commands: list[str] = []
     if "group" not in found:
-        commands.append(f"groupadd {group}")
-    if "same" not in found or commands:
-        commands.append(f"cp {rules} {_INSTALLED}/")
+        commands.append(f"groupadd {GROUP}")
+    if "installed" not in found or commands:
+        commands.append(f"cp {shlex.quote(f'{current}/share/udev/{NAME}')} {_INSTALLED}/")
         commands += ["udevadm control --reload-rules", "udevadm trigger", "udevadm settle"]
-    if not facts.root and GROUP not in facts.groups:
-        commands.append(f"usermod -aG {group} {shlex.quote(facts.user)}")
+    if not facts.root and "member" not in found:
+        commands.append(f"usermod -aG {GROUP} {shlex.quote(facts.user)}")
     return tuple(commands)
 
 

@@ -54,7 +54,6 @@ say c_library "$(c_library)"
 say class "$(od -An -tx1 -j4 -N1 /bin/sh 2>/dev/null | tr -d ' ')"
 say user "$(id -un)"
 say uid "$(id -u)"
-say groups "$(id -Gn)"
 for tool in tar gzip sha256sum rsync sudo udevadm; do
     if command -v "$tool" >/dev/null 2>&1; then say tool "$tool"; fi
 done

@@ -7,10 +7,8 @@ Leave them out with ``-m "not emulated_board"``.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +19,8 @@ from coralforge.board.board import Board
 from coralforge.board.remote import Ran
 from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.containers.docker import connect
-from coralforge.settings import Options, Project, resolve
 from tests.conftest import TESTDATA
-from tests.integration.conftest import Checkout
+from tests.integration.conftest import BOARD_NAME, Checkout
 from tests.support.patience import NET
 
 pytestmark = [
@@ -32,7 +29,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-NAME = f"test-{os.getpid()}"
 MODEL = "mobilenet_v1_0.25_128_quant"
 COMPILED, PLAIN = TESTDATA / f"{MODEL}_edgetpu.tflite", TESTDATA / f"{MODEL}.tflite"
 LABELS, IMAGE = TESTDATA / "imagenet_labels.txt", TESTDATA / "cat.bmp"
@@ -64,7 +60,7 @@ class Desk:
     """The bundle's, in the home of USER."""
 
     def invoke(self, *words: str) -> str:
-        ran = self.cli.invoke("board", *words, "--name", NAME)
+        ran = self.cli.invoke("board", *words, "--name", BOARD_NAME)
         assert ran.status == 0, ran.stdout + ran.stderr
         return ran.stdout
 
@@ -105,23 +101,15 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(cli: Checkout, libedgetpu_source: tuple[str, ...]) -> Iterator[Desk]:
+def desk(cli: Checkout, libedgetpu_source: tuple[str, ...], emulated_board: Board) -> Desk:
     ran = cli.invoke("bundle", "--arch", "aarch64", *libedgetpu_source)
     assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
     [archive] = (cli.root / "dist").glob("*-aarch64-linux-gnu.tar.gz")
-    place = boards.place_of(resolve(Project(cli.root), Options()).cache.boards, NAME)
-    client = connect()
-    try:
-        ran = cli.invoke("board", "--start", "--name", NAME)
-        assert ran.status == 0, ran.stdout + ran.stderr
-        board = boards.require(client, place)
-        board.ssh.check("tar xzf - && chmod 755 ~", seconds=NET, stdin=archive)
-        for file in (COMPILED, PLAIN, LABELS, IMAGE):
-            board.ssh.check(f"cat > {file.name}", seconds=NET, stdin=file)
-        yield Desk(cli, board, archive.name.removesuffix(".tar.gz"))
-    finally:
-        boards.stop(client, place)
-        client.close()
+    board = emulated_board
+    board.ssh.check("tar xzf - && chmod 755 ~", seconds=NET, stdin=archive)
+    for file in (COMPILED, PLAIN, LABELS, IMAGE):
+        board.ssh.check(f"cat > {file.name}", seconds=NET, stdin=file)
+    return Desk(cli, board, archive.name.removesuffix(".tar.gz"))
 
 
 def test_a_running_board_is_told_of_and_not_started_again(desk: Desk) -> None:
@@ -243,7 +231,7 @@ def test_a_device_that_falls_silent_is_given_up(desk: Desk) -> None:
 
 def test_a_device_that_does_not_start_says_why(desk: Desk) -> None:
     desk.unplug()
-    ran = desk.cli.invoke("board", "--plug", "--fault", "unheard-of", "--name", NAME)
+    ran = desk.cli.invoke("board", "--plug", "--fault", "unheard-of", "--name", BOARD_NAME)
     assert ran.status == 5
     assert "unheard-of" in ran.stderr
     assert "[board-device, exit 5]" in ran.stderr

@@ -59,16 +59,17 @@ def install(remote: Remote, facts: Facts, commands: tuple[str, ...], terminal: b
         return
     if not facts.root and "sudo" not in facts.tools:
         raise _not_root(remote, text, "there is no sudo")
-    script = " && ".join(text.splitlines())
+    # Where sudo has no path of its own, it looks in the user's, which may be without these.
+    script = f"PATH=$PATH:/usr/sbin:/sbin; export PATH; {' && '.join(text.splitlines())}"
     if facts.root or remote.run("sudo -n true", seconds=SECONDS).status == 0:
-        ran = remote.run(script, seconds=SECONDS)
+        ran = remote.script(script, seconds=SECONDS)
         if ran.status != 0:
             raise failed(remote, "the udev rules could not be installed", ran.output)
     elif not terminal:
         raise _not_root(remote, text, "sudo asks for a password, and there is no terminal to ask on")
     else:
         # The password goes from the user's terminal to sudo, past everything here.
-        words = [*remote.words[:-1], "-o", "RequestTTY=force", remote.words[-1], script]
+        words = [*remote.words[:-1], "-o", "RequestTTY=force", remote.words[-1], shlex.join(["sh", "-c", script])]
         words.remove("-T")
         if subprocess.run(words, check=False).returncode != 0:
             raise _not_root(remote, text, "a command failed, or sudo refused")

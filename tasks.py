@@ -70,6 +70,39 @@ def bundle(said: Said) -> None:
 
 
 @verb(
+    *BUILT,
+    short_flags=False,
+    dest=Option("Folder of the release (default: release-VERSION in the output folder)."),
+    sign=Option("Private key, or .pub of one that ssh-agent holds, to sign SHA256SUMS with (ssh-keygen -Y)."),
+    twice=Option("Build everything a second time with an empty cache, and refuse other bytes.", default=False),
+    finish=Option("Only complete the parts that are there: notes, latest.json, SHA256SUMS.", default=False),
+    matrix=Option("Only print the platforms as JSON, for a CI job's matrix.", default=False),
+    publish=Option("Make a draft release on GitHub with gh.", default=False),
+    dry_run=Option("Make everything, and only say how it would be published.", default=False),
+)
+def release(said: Said) -> None:
+    """Make a release: all bundles with SBOM, provenance and digests; with --arch only one part of it."""
+    from coralforge.commands import boundary
+    from coralforge.commands import release as releases
+
+    boundary.run(releases.release, _options(said), releases.ReleaseRequest.of(said))
+
+
+@verb(
+    "mirror",
+    bundle=Option("The bundle's .tar.gz; what is to be checked lies beside it.", default=""),
+    signers=Option("OpenSSH's file of allowed signers, to check the signature with."),
+    rebuild=Option("Also build it again from what its provenance says, and compare all bytes.", default=False),
+)
+def verify(said: Said) -> None:
+    """Check a bundle: digest, signature, content, SBOM and provenance."""
+    from coralforge.commands import boundary
+    from coralforge.commands import release as releases
+
+    boundary.run(releases.verify, _options(said), releases.VerifyRequest.of(said))
+
+
+@verb(
     "arch",
     "release",
     dest=Option("Folder to write the project to.", default=""),
@@ -227,6 +260,10 @@ def compile_model(said: Said) -> None:
     ),
     html=Option("Also write a page with a picture of the graph."),
     min_mapped=Option("Fail (exit code 6) if less than this part of the operations is mapped: 0.95 or 95%."),
+    against=Option(
+        "Compare the prediction for --model with a compiled file or a compiler's .log (exit code 6: differs)."
+    ),
+    pairs=Option("Compare all pairs below this folder: X.tflite with X_edgetpu.tflite or X_edgetpu.log."),
 )
 def inspect(said: Said) -> None:
     """Say where each operation of a model runs, why, and what to change."""

@@ -25,8 +25,8 @@ QUOTED = re.compile(r"`[^`\n]+`")
 WITHOUT_A_VERB = {"invoke": {"--help", "--list"}, "scripts/bootstrap": {"--help", "--install", "--list", "--models"}}
 PROSE = {"", "in", "instead"}  # words that follow "invoke" where no command is meant
 OF_OTHER_PROGRAMS = {
-    "--dynamic-linker", "--embed_label", "--enable-new-dtags", "--enable_multiple_subgraphs", "--strip-all",
-    "--library-path", "--reload-rules",
+    "--dynamic-linker", "--embed_label", "--enable-new-dtags", "--enable_multiple_subgraphs", "--format",
+    "--strip-all", "--library-path", "--reload-rules",
 }  # fmt: skip
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
@@ -40,16 +40,19 @@ AT_HAND = {
     "bundle/userland.py": {"smoke"},
     "commands/board.py": {"board"},
     "commands/clean.py": {"clean"},
+    "commands/compare.py": {"inspect"},
     "commands/deploy.py": {"deploy"},
     "commands/doctor.py": {"doctor"},
     "commands/inspect.py": {"inspect"},
     "commands/models.py": {"compile", "quantize"},
     "commands/pipeline.py": {"template"},
+    "commands/release.py": {"release", "verify"},
     "commands/smoke.py": {"smoke"},
     "compile": {"compile"},
     "deploy": {"deploy"},
     "edgetpu/runtime.py": {"compile"},
     "inspect": {"inspect"},
+    "publish": {"release", "verify"},
     "quantize": {"quantize"},
     "settings.py": BUILDING,
     "sources": BUILDING,

@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue, ValidationError
 from coralforge.config.arch import Arch
 from coralforge.config.base import GitId, Model, Sha256, Variant
 from coralforge.config.models import Target
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import user_error
 from coralforge.util.fingerprint import of_file
 
 NAME = "MANIFEST.json"
@@ -173,28 +173,12 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError(f"it is a link, or larger than {MAX_BYTES} bytes")
         return Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise _unreadable(folder, error) from error
-
-
-def arch_of(data: bytes, archive: Path) -> Arch:
-    """The architecture in the manifest of an archive.
-
-    Raises:
-        CoralforgeError: reason ``bundle-manifest``, exit code 2.
-    """
-    try:
-        return Manifest.model_validate_json(data).arch
-    except ValidationError as error:
-        raise _unreadable(archive, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> CoralforgeError:
-    return user_error(
-        f"{path.name} is not a bundle that this coralforge can read",
-        reason="bundle-manifest",
-        details=f"{NAME}: {_first(error)}",
-        remedy="make the bundle again with `invoke bundle`, or use the coralforge version that made it",
-    )
+        raise user_error(
+            f"{folder.name} is not a bundle that this coralforge can read",
+            reason="bundle-manifest",
+            details=f"{NAME}: {_first(error)}",
+            remedy="make the bundle again with `invoke bundle`, or use the coralforge version that made it",
+        ) from error
 
 
 def _first(error: Exception) -> str:

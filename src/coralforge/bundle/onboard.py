@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge.board.remote import Remote
-from coralforge.bundle.manifest import MAX_BYTES, NAME, arch_of
-from coralforge.bundle.opened import CHECK, Opened, check_digest, member
+from coralforge.bundle.opened import CHECK, Opened, check_digest
+from coralforge.bundle.peek import packed_file, packed_manifest
 from coralforge.config.arch import Arch
 from coralforge.containers.spec import Finished
 from coralforge.deploy import scripts
@@ -44,14 +44,14 @@ class Candidate:
             CoralforgeError: ``bundle-digest``, ``bundle-manifest``, exit code 2.
         """
         check_digest(archive)
-        check, manifest = member(archive, CHECK, _MAX_CHECK), member(archive, NAME, MAX_BYTES)
+        check, manifest = packed_file(archive, CHECK, _MAX_CHECK), packed_manifest(archive)
         if check is None or manifest is None:
             raise user_error(
-                f"{archive} is no bundle, or an old one without {CHECK}",
+                f"{archive} is no bundle that this coralforge can read, or has no {CHECK}",
                 reason="bundle-manifest",
                 remedy="give the .tar.gz that `invoke bundle` made",
             )
-        return cls(arch_of(manifest, archive), archive, check.decode(errors="replace"))
+        return cls(manifest.arch, archive, check.decode(errors="replace"))
 
 
 def ask_fitting(remote: Remote, to: str, opened: Opened) -> Facts:

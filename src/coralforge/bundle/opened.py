@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from coralforge.bundle.manifest import NAME, File, Manifest, read_manifest, verify
 from coralforge.deploy.package import Package
@@ -38,19 +37,6 @@ class Opened:
         files = {name: one.sha256 for name, one in self.manifest.files.items() if isinstance(one, File)}
         files[NAME] = of_file(self.folder / NAME)
         return Package.of(self.archive, self.name, self.digest, self.folder, files)
-
-
-def member(archive: Path, name: str, limit: int) -> bytes | None:
-    """A file of a bundle that is not unpacked: none where it is not there, larger than ``limit`` or no bundle."""
-    try:
-        with tarfile.open(archive) as packed:
-            for entry in packed:
-                if PurePosixPath(entry.name).parts[1:] == (name,) and entry.isfile() and entry.size <= limit:
-                    stream = packed.extractfile(entry)
-                    return stream.read() if stream else None
-    except (OSError, EOFError, tarfile.TarError):
-        pass
-    return None
 
 
 def open_archive(archive: Path, folder: Path) -> Opened:

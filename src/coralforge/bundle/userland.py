@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from coralforge.bundle.manifest import MAX_BYTES, NAME, Manifest
-from coralforge.bundle.opened import member
+from coralforge.bundle.peek import packed_manifest
 from coralforge.config.userlands import USERLANDS, Userland, oldest
 from coralforge.errors import user_error
 
@@ -34,8 +31,5 @@ def choose(said: str | None, archive: Path, floors: Mapping[str, str]) -> Userla
 
 def _floors_of(archive: Path) -> Mapping[str, str] | None:
     """The floors in the manifest of a bundle; None for what is no bundle, which is refused when it is unpacked."""
-    data = member(archive, NAME, MAX_BYTES)
-    try:
-        return Manifest.model_validate_json(data).floors if data is not None else None
-    except ValidationError:
-        return None
+    manifest = packed_manifest(archive)
+    return manifest.floors if manifest else None

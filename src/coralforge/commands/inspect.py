@@ -26,6 +26,8 @@ class Request:
     json: str | bool | None = None
     html: str | None = None
     min_mapped: str | None = None
+    against: str | None = None
+    pairs: str | None = None
 
 
 def inspect(request: Request) -> None:
@@ -33,8 +35,12 @@ def inspect(request: Request) -> None:
 
     Raises:
         CoralforgeError: exit code 2 for what cannot be read or written, or makes no sense; exit code 6 with reason
-            ``model-mapped-fraction`` when less of the model is mapped than ``min_mapped``, after all is shown.
+            ``model-mapped-fraction`` when less of the model is mapped than ``min_mapped``, or ``prediction-differs``
+            with ``against`` or ``pairs``, after all is shown.
     """
+    if request.against is not None or request.pairs is not None:
+        _compare(request)
+        return
     if not request.model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.tflite")
     wanted = _fraction(request.min_mapped)
@@ -49,6 +55,35 @@ def inspect(request: Request) -> None:
         print(f"{option.strip('-').upper()}: {text(str(path))}", file=sys.stderr)
     if wanted is not None:
         _require_mapped(inspection, wanted)
+
+
+def _compare(request: Request) -> None:
+    from coralforge.commands.compare import compare_folder, compare_one
+
+    _named({"--against": request.against, "--pairs": request.pairs})
+    one, many = request.against, request.pairs
+    others = {"--model": request.model if many else None, "--plain": request.plain, "--json": request.json}
+    others |= {"--html": request.html, "--min-mapped": request.min_mapped, "--pairs": many if one else None}
+    if said := [option for option, value in others.items() if value]:
+        asked = "--against" if one else "--pairs"
+        raise user_error(
+            f"{said[0]} makes no sense with {asked}",
+            reason="inspect-option",
+            remedy="--model PLAIN --against COMPILED, or --pairs DIR",
+        )
+    _replace_letters()
+    if many is not None:
+        compare_folder(many)
+    elif not request.model:
+        raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.tflite")
+    else:
+        compare_one(request.model, one or "")
+
+
+def _replace_letters() -> None:
+    """Names may have letters that the terminal has not."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _write(inspection: Inspection, files: dict[str, Path]) -> None:
@@ -70,8 +105,7 @@ def _write(inspection: Inspection, files: dict[str, Path]) -> None:
 
 
 def _show(inspection: Inspection, as_json: bool) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # names may have letters that the terminal has not
+    _replace_letters()
     if as_json:
         from coralforge.inspect.document import json_text
 

@@ -36,6 +36,8 @@ def lint_tools(root: Path) -> tuple[Tool, ...]:
         Tool("lint-imports", ("--no-cache", "--no-logo"), module=False),
         Tool("clang-format", ("--dry-run", "--Werror", *_cpp_files(root)), module=False),
         Tool("shellcheck", _shell_files(root), module=False),
+        Tool("check-jsonschema", ("--builtin-schema", "vendor.github-workflows", *_workflows(root)), module=False),
+        Tool("zizmor", ("--offline", "--no-progress", "--quiet", *_workflows(root)), module=False),
     )
 
 
@@ -67,6 +69,10 @@ def run_tools(root: Path, tools: Sequence[Tool]) -> int:
 def _cpp_files(root: Path) -> tuple[str, ...]:
     found = (path for folder in _CPP_FOLDERS for kind in _CPP for path in (root / folder).rglob(kind))
     return tuple(sorted(path.relative_to(root).as_posix() for path in found))
+
+
+def _workflows(root: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.relative_to(root).as_posix() for path in (root / ".github" / "workflows").glob("*.yml")))
 
 
 def _shell_files(root: Path) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ def _simulated_places(request: CompileRequest) -> dict[Path, Path]:
 def _compile_for_simulator(source: Path, place: Path) -> None:
     from coralforge.compile import simulator_report
     from coralforge.compile.simulator import compile_for_simulator
+    from coralforge.edgetpu.warnings import warnings
 
     started = time.monotonic()
     log = place.with_suffix(".log")
@@ -130,6 +132,8 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
     write_files({place: compiled.data, log: simulator_report.log_text(source, place, compiled).encode()})
     milliseconds = round((time.monotonic() - started) * 1000)
     print(simulator_report.report(source, plain.size, place, log, compiled, milliseconds), end="")
+    for warning in warnings(plain.graph, compiled.partition):
+        print(f"warning: {warning.text}", file=sys.stderr)
 
 
 def _compile_for_hardware(request: CompileRequest) -> None:

@@ -22,11 +22,14 @@ from coralforge.compile.output import parse_output
 from coralforge.compile.program import Compiler, Program, ask
 from coralforge.compile.result import Compiled, Outcome, PlainModel, judge
 from coralforge.compile.retry import Try, deadline, next_try
+from coralforge.edgetpu.partition import partition
 from coralforge.edgetpu.requirements import refusals
+from coralforge.edgetpu.warnings import warnings
 from coralforge.errors import missing_error, user_error
 from coralforge.events import Note, Sink, Step
 from coralforge.tflite.model import Model
 
+_NAMED = 10  # operations in a warning
 _STEM = 100  # characters of a model's name that the compiler gets to see
 
 
@@ -66,6 +69,10 @@ def compile_for_edgetpu(
             ``cache-unwritable`` (3): for ``work`` and ``log``.
     """
     preflight(wanted)
+    for model in wanted.models:
+        for warning in warnings(model.graph, partition(model.graph)):
+            where = ", ".join(map(str, warning.operations[:_NAMED]))
+            sink.emit(Note(f"{model.path.name}: {warning.text} (operations {where})", "warning"))
     with _room(work):
         with _workspace(work) as folder:
             compiler = ask(program, folder)
@@ -84,7 +91,7 @@ def preflight(wanted: Compilation) -> None:
     """
     wanted.options.check(len(wanted.models), wanted.runtime)
     for model in wanted.models:
-        for error in refusals(model):
+        for error in refusals(model, partition(model.graph)):
             if error.reason == "model-compiled":
                 raise error
             if wanted.preflight:
@@ -122,7 +129,9 @@ def _run(job: _Job, work: Path, sink: Sink) -> tuple[Compiled, ...]:
             if ended.status == 0 and ended.stopped is None and run.succeeded:
                 seconds = sum((one.ended.seconds for one in tries), ended.seconds)
                 outcome = Outcome(job.compiler, options, run, folder / OUTPUTS, tuple(notes), seconds)
-                return tuple(judge(source, outcome, wanted.runtime, wanted.allow_cpu) for source in sources)
+                return tuple(
+                    judge(source, outcome, wanted.runtime, wanted.allow_cpu, wanted.preflight) for source in sources
+                )
         tries.append(Try(options, run, ended))
         following = next_try(tries, job.compiler.flags, len(job.stems), job.operations)
         if following is None:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coralforge.edgetpu.interface import Edge, edges
 from coralforge.edgetpu.package import BadPackage, Package, read_package
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, build_error
-from coralforge.tflite.graph import Graph, Tensor
+from coralforge.tflite.graph import Graph
 from coralforge.tflite.model import MAX_BYTES, Model, parse_model
 
 
@@ -92,8 +93,8 @@ def require_same_interface(plain: Model, parts: Sequence[CompiledFile]) -> None:
     graph, graphs = plain.graph, [part.model.graph for part in parts]
     if len(graphs) == 1:
         problems = [
-            *_differences("input", _kinds(graph, graph.inputs), _kinds(graphs[0], graphs[0].inputs)),
-            *_differences("output", _kinds(graph, graph.outputs), _kinds(graphs[0], graphs[0].outputs)),
+            *_differences("input", edges(graph, graph.inputs), edges(graphs[0], graphs[0].inputs)),
+            *_differences("output", edges(graph, graph.outputs), edges(graphs[0], graphs[0].outputs)),
         ]
     else:
         problems = _broken_chain(graph, graphs)
@@ -122,23 +123,15 @@ def _broken_chain(graph: Graph, graphs: Sequence[Graph]) -> list[str]:
     return problems + [f"no segment makes the output {kind}" for kind in missing]
 
 
-def _differences(what: str, plain: Sequence[str], compiled: Sequence[str]) -> list[str]:
+def _differences(what: str, plain: Sequence[Edge], compiled: Sequence[Edge]) -> list[str]:
     if len(plain) != len(compiled):
         return [f"{len(plain)} {what}s became {len(compiled)}"]
     pairs = zip(plain, compiled, strict=True)
-    return [f"{what} {i}: {old} became {new}" for i, (old, new) in enumerate(pairs) if old != new]
+    return [f"{what} {i}: {old} became {new}" for i, (old, new) in enumerate(pairs) if not old.fits(new)]
 
 
-def _kinds(graph: Graph, indices: Sequence[int]) -> list[str]:
-    return [_kind(graph.tensors[index]) for index in indices]
-
-
-def _kind(tensor: Tensor) -> str:
-    """All of a tensor but its name: ``UINT8 1x224x224x3, scale 0.0078125, zero point 128``."""
-    shape = "x".join(map(str, tensor.shape)) or "scalar"
-    scales = ", ".join(f"{scale:.9g}" for scale in tensor.scales[:4])
-    points = ", ".join(map(str, tensor.zero_points[:4]))
-    return f"{tensor.kind} {shape}" + (f", scale {scales}, zero point {points or 0}" if tensor.scales else "")
+def _kinds(graph: Graph, indices: tuple[int, ...]) -> list[str]:
+    return [edge.key for edge in edges(graph, indices)]
 
 
 def _invalid(name: str, what: str) -> CoralforgeError:

@@ -12,8 +12,10 @@ from coralforge.compile.options import CompilerOptions
 from coralforge.compile.output import CompiledReport, CompilerRun, parse_log
 from coralforge.compile.places import endings
 from coralforge.compile.program import Compiler
+from coralforge.edgetpu.requirements import dense_on_cpu
 from coralforge.edgetpu.runtime import require_runtime
 from coralforge.errors import CoralforgeError, user_error
+from coralforge.tflite.appended import with_archive
 from coralforge.tflite.model import Model
 
 _MAX_LOG = 1 << 20
@@ -87,17 +89,21 @@ class PlainModel:
     stem: str
 
 
-def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool) -> Compiled:
-    """Check all that became of one model.
+def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool, checked: bool = True) -> Compiled:
+    """Check all that became of one model; ``checked`` is False where the user wants no checks of the plain model.
 
     Raises:
-        CoralforgeError: ``model-not-mapped``, ``model-runtime`` (exit code 2), ``compiled-missing``,
-            ``compiled-invalid``, ``compiled-interface`` (5).
+        CoralforgeError: ``model-not-mapped``, ``model-per-channel``, ``model-runtime`` (exit code 2),
+            ``compiled-missing``, ``compiled-invalid``, ``compiled-interface`` (5).
     """
     plain = source.model
     parts = tuple(_part(source, ending, outcome) for ending in endings(outcome.options.segments))
     files = [part.file for part in parts]
     require_same_interface(plain, files)
+    doubts = [dense_on_cpu(plain, file.model.graph) for file in files]
+    for error in doubts if checked else []:
+        if error is not None:
+            raise error
     if not allow_cpu and not any(file.packages for file in files):
         raise _not_mapped(plain, parts)
     total = len(plain.graph.operations)
@@ -108,7 +114,7 @@ def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool) -
         mapped=min(max(total - sum(file.left for file in files), 0), total),
         compiler=outcome.compiler,
         options=outcome.options,
-        notes=(*outcome.notes, *outcome.run.warnings),
+        notes=(*outcome.notes, *outcome.run.warnings, *(error.brief for error in doubts if error is not None)),
         seconds=outcome.seconds,
     )
     if compiled.runtime is not None:
@@ -119,7 +125,8 @@ def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool) -
 def _part(source: PlainModel, ending: str, outcome: Outcome) -> CompiledPart:
     path = outcome.out / f"{source.stem}{ending}"
     name = f"{source.model.path.stem}{ending}"
-    file = read_compiled(name, take(path, str(source.model.path)))
+    data = with_archive(take(path, str(source.model.path)), source.model.archive)
+    file = read_compiled(name, data)
     found = [one for one in outcome.run.reports if PurePosixPath(one.output).name == path.name]
     report = found[-1] if found else CompiledReport(source="")
     log = _text_of(path.with_suffix(".log"))

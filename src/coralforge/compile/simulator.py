@@ -14,6 +14,7 @@ from coralforge.edgetpu.payload import CUSTOM_CODE, Payload, write_payload
 from coralforge.edgetpu.requirements import require_plain, require_quantized
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.tflite import schema
+from coralforge.tflite.appended import with_archive
 from coralforge.tflite.cut import Cut, cut
 from coralforge.tflite.graph import CUSTOM, Graph
 from coralforge.tflite.model import Model
@@ -53,7 +54,8 @@ def compile_for_simulator(model: Model) -> SimulatorModel:
         raise _not_mapped(model, decisions)
     inner = schema.pack(sub_model(model, decisions, edge))
     outer = _outer_model(model, decisions, edge, write_payload(Payload(inner)))
-    return SimulatorModel(schema.pack(outer), decisions, parameters(model.graph, decisions))
+    data = with_archive(schema.pack(outer), model.archive)
+    return SimulatorModel(data, decisions, parameters(model.graph, decisions))
 
 
 def border(graph: Graph, decisions: Partition) -> Border:

@@ -71,6 +71,8 @@ class Row:
     """
     debian: str
     """Debian's name of it."""
+    docker: str
+    """Docker's name of the platform."""
     processors: tuple[str, ...]
     """Its names in ``uname -m`` and CMake; the first one stands for it in CMake toolchain files."""
     kernels: tuple[str, ...]
@@ -106,6 +108,7 @@ class Arch(str, Enum):
         name="aarch64",
         triple="aarch64-linux-gnu",
         debian="arm64",
+        docker="linux/arm64",
         processors=("aarch64", "arm64", "ARM64"),
         kernels=("aarch64", "arm64"),
         machine="EM_AARCH64",
@@ -128,6 +131,7 @@ class Arch(str, Enum):
         name="x86_64",
         triple="x86_64-linux-gnu",
         debian="amd64",
+        docker="linux/amd64",
         processors=("x86_64", "AMD64", "amd64"),
         kernels=("x86_64", "amd64"),
         machine="EM_X86_64",
@@ -146,6 +150,7 @@ class Arch(str, Enum):
         name="armv7",
         triple="arm-linux-gnueabihf",
         debian="armhf",
+        docker="linux/arm/v7",
         processors=("armv7l", "armv7", "armv8l", "arm"),
         kernels=("armv7*", "armv8*", "aarch64", "arm64"),
         machine="EM_ARM",

@@ -1,28 +1,22 @@
-"""The operators that the Edge TPU takes, their highest versions, and their limits.
+"""The operators that the Edge TPU takes, their highest versions, and their limits: a table of frozen records.
 
-Three sources: the table "Supported operations" of coral.ai's documentation (an older copy, runtime version 14); the
-operator versions that the last Edge TPU compiler can read (data/op_versions.json); and pairs of plain and compiled
-models, for what the documentation leaves open. The last are marked "measured"; docs/models.md says how sure they are.
+Where each entry is known from stands in it: Coral's documentation (an older copy, runtime version 14), pairs of plain
+and compiled models, reports of users. The operator versions are those that the last Edge TPU compiler can read
+(data/op_versions.json). docs/models.md says how good a prediction this gives.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib.resources import files
 
-from coralforge.tflite.graph import Graph, Operation, Tensor
-
-Limit = Callable[[Graph, Operation], str | None]
-"""Why an operation is left on the CPU, in words, or None."""
-
-SOFTMAX_SIZE = 16_000
-RESIZE_FACTOR = 8  # measured: 15.5 and 33 are left on the CPU
-RESIZE_SIDE = 255  # reports of users: 128 is mapped, 256 and 512 are not
+from coralforge.edgetpu import limits
+from coralforge.edgetpu.evidence import Bound, Limit, Source
+from coralforge.edgetpu.limits import DOCUMENT
 
 
 class Status(Enum):
@@ -40,15 +34,16 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One operator.
+    """One operator that is mapped, as ``known`` says.
 
     ``needs`` inputs have to be there; ``constants`` are inputs that have to be constants where they are there;
     ``limits`` are asked in order, and may rely on both and on the shapes being static.
     """
 
+    known: Source
     needs: int = 1
     constants: tuple[int, ...] = ()
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Limit | Bound, ...] = ()
 
 
 @cache
@@ -59,142 +54,96 @@ def newest_versions() -> Mapping[str, int]:
     return versions
 
 
-def unfused(_graph: Graph, operation: Operation) -> str | None:
-    return "it has a fused activation" if operation.options.get("fusedActivationFunction") else None
-
-
-def same_dilation(_graph: Graph, operation: Operation) -> str | None:
-    x, y = operation.options.get("dilationWFactor", 1), operation.options.get("dilationHFactor", 1)
-    return None if x == y else f"its dilation differs: {x} in x, {y} in y"
-
-
-def zero_padding(graph: Graph, operation: Operation) -> str | None:
-    """A constant that is concatenated has to be padding: one of two inputs, and all zero."""
-    constants = [tensor for tensor in _inputs(graph, operation) if tensor.constant]
-    zeros = all(tensor.uniform == (tensor.zero_points or (0,))[0] % 256 for tensor in constants)
-    if constants and (len(operation.inputs) != 2 or not zeros):
-        return "a constant input has to be one of two, and all zero"
-    return None
-
-
-def default_weights(_graph: Graph, operation: Operation) -> str | None:
-    return "its weights are in a special format" if operation.options.get("weightsFormat") else None
-
-
-def flat_output(graph: Graph, operation: Operation) -> str | None:
-    shape = graph.tensors[operation.outputs[0]].shape
-    return None if math.prod(shape[:-1]) == 1 else f"its output {_shown(shape)} is not one-dimensional"
-
-
-def softmax_size(graph: Graph, operation: Operation) -> str | None:
-    size = math.prod(graph.tensors[operation.outputs[0]].shape)
-    return None if size <= SOFTMAX_SIZE else f"it has {size} elements, of at most {SOFTMAX_SIZE}"
-
-
-def flat_alpha(graph: Graph, operation: Operation) -> str | None:
-    shape = graph.tensors[operation.inputs[1]].shape
-    return None if math.prod(shape[:-1]) == 1 else f"its alpha {_shown(shape)} is not one-dimensional"
-
-
-def not_in_batch(graph: Graph, operation: Operation) -> str | None:
-    """For reductions: no batch dimension; a reduction over channels takes a multiple of 4 of them."""
-    shape, axes = _reduction(graph, operation)
-    if len(shape) > 3 and 0 in axes:
-        return "it reduces the batch dimension"
-    if len(shape) - 1 in axes and shape[-1] % 4:
-        return f"it reduces {shape[-1]} channels, which is not a multiple of 4"
-    return None
-
-
-def plain_slice(graph: Graph, operation: Operation) -> str | None:
-    strides = graph.tensors[operation.inputs[3]].integers() or ()
-    masks = [operation.options.get("ellipsisMask", 0), operation.options.get("newAxisMask", 0)]
-    return "its strides are not all 1" if set(strides) != {1} else "it has axis masks" if any(masks) else None
-
-
-def leading_ones(graph: Graph, operation: Operation) -> str | None:
-    before = _without_leading_ones(graph.tensors[operation.inputs[0]].shape)
-    after = _without_leading_ones(graph.tensors[operation.outputs[0]].shape)
-    return None if before == after else "it removes a dimension that is not leading"
-
-
-def moderate_resize(graph: Graph, operation: Operation) -> str | None:
-    """Measured: the compiler leaves what would be too imprecise or too large; where it draws the line is unknown."""
-    before, after = (graph.tensors[index].shape for index in (operation.inputs[0], operation.outputs[0]))
-    factor = max((new / max(old, 1) for old, new in zip(before[1:3], after[1:3], strict=False)), default=1.0)
-    if factor > RESIZE_FACTOR:
-        return f"it enlarges {factor:.3g} times (more than {RESIZE_FACTOR} is thought not to be mapped)"
-    if before != after and max(after[1:3], default=0) > RESIZE_SIDE:
-        return f"its output {_shown(after)} has a side above {RESIZE_SIDE} (thought not to be mapped)"
-    return None
-
-
-_UNARY, _BINARY = Rule(), Rule(2)
-_CONVOLUTION = Rule(2, (1, 2), (same_dilation,))
-_POOL = Rule(limits=(unfused,))
-_REDUCTION = Rule(2, (1,), (not_in_batch,))
-_RESIZE = Rule(2, (1,), (moderate_resize,))
-
-# "Not in the batch dimension" of packs, pads and splits needs no rule: they would have tensors of unsupported rank.
-RULES: Mapping[str, Rule] = {
-    "ADD": _BINARY,
-    "AVERAGE_POOL_2D": _POOL,
-    "CONCATENATION": Rule(limits=(unfused, zero_padding)),
-    "CONV_2D": _CONVOLUTION,
-    "DEPTHWISE_CONV_2D": _CONVOLUTION,
-    "EXPAND_DIMS": Rule(2, (1,)),
-    "FULLY_CONNECTED": Rule(2, (1, 2), (default_weights, flat_output)),
-    "L2_NORMALIZATION": _UNARY,
-    "LOGISTIC": _UNARY,
-    "MAXIMUM": _BINARY,
-    "MAX_POOL_2D": _POOL,
-    "MEAN": _REDUCTION,
-    "MINIMUM": _BINARY,
-    "MUL": _BINARY,
-    "PACK": _UNARY,
-    "PAD": Rule(2, (1,)),
-    "PRELU": Rule(2, (1,), (flat_alpha,)),
-    "QUANTIZE": _UNARY,
-    "REDUCE_MAX": _REDUCTION,
-    "REDUCE_MIN": _REDUCTION,
-    "RELU": _UNARY,
-    "RELU6": _UNARY,
-    "RELU_N1_TO_1": _UNARY,
-    "RESHAPE": Rule(1, (1,)),
-    "RESIZE_BILINEAR": _RESIZE,
-    "RESIZE_NEAREST_NEIGHBOR": _RESIZE,
-    "RSQRT": _UNARY,
-    "SLICE": Rule(3, (1, 2)),
-    "SOFTMAX": Rule(limits=(flat_output, softmax_size)),
-    "SPACE_TO_DEPTH": _UNARY,
-    "SPLIT": Rule(2, (0,)),
-    "SQUARED_DIFFERENCE": _BINARY,
-    "SQUEEZE": Rule(limits=(leading_ones,)),
-    "STRIDED_SLICE": Rule(4, (1, 2, 3), (plain_slice,)),
-    "SUB": _BINARY,
-    "SUM": _REDUCTION,
-    "TANH": _UNARY,
-    "TILE": Rule(2, (1,)),  # measured; the documentation does not list it
-    "TRANSPOSE": Rule(2, (1,)),
-    "TRANSPOSE_CONV": Rule(3, (0, 1, 3)),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": Rule(1, tuple(range(1, 18))),
+# Versions above those of data/op_versions.json that the compiler reads all the same: it leaves them to the CPU, and
+# does not reject the model.
+READ_THOUGH_NEWER: Mapping[str, tuple[int, Source]] = {
+    "ADD": (4, Source("pair", "edward62740/EdgeTPU-MOT, yolov10n at 192 pixels")),
 }
 
 
-def _reduction(graph: Graph, operation: Operation) -> tuple[tuple[int, ...], set[int]]:
-    shape = graph.tensors[operation.inputs[0]].shape
-    axes = graph.tensors[operation.inputs[1]].integers() or ()
-    return shape, {axis % len(shape) for axis in axes if shape}
+def readable(name: str, version: int) -> bool:
+    """Whether the compiler can read an operator in a version; if not, it rejects the whole model."""
+    newer = READ_THOUGH_NEWER[name][0] if name in READ_THOUGH_NEWER else 0
+    return version <= max(newest_versions().get(name, 0), newer)
 
 
-def _inputs(graph: Graph, operation: Operation) -> list[Tensor]:
-    return [graph.tensors[index] for index in operation.inputs if index != -1]
+def _pair(name: str) -> Source:
+    return Source("pair", name)
 
 
-def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    start = next((index for index, size in enumerate(shape) if size != 1), len(shape))
-    return shape[start:]
+_MOBILENET = _pair("google-coral/test_data, mobilenet_v1_0.25_128_quant")
+_DEEPLAB = _pair("google-coral/test_data, deeplab_mobilenet_edgetpu_slim_cityscapes_quant")
+_MOVENET = _pair("google-coral/test_data, movenet_single_pose_lightning_ptq")
+_LSTM = _pair("google-coral/test_data, keras_lstm_mnist_ptq")
+_SPLIT = _pair("google-coral/test_data, tools/split_concat")
+_YOLO = _pair("edward62740/EdgeTPU-MOT, yolov8n at 224 pixels")
+_FACE = Source("report", "zye1996/facemesh_EdgeTPU, log of face_landmark_192")
+_FRIGATE = Source("report", "a log of YOLOv9 for Frigate: 719 of 750 operations mapped")
+_SRGAN = _pair("inSam/SR-GAN-Edge-TPU, srgan_quant_2")
+_EFFICIENT = _pair("prbodmann/Coral-TPU, efficient_l3")
+_YOLO_V10 = _pair("koush/tflite-models, scrypted_yolov10n_320")
+_TRANSPOSED = Source("report", "google-coral/edgetpu#686")
 
+_CONVOLUTION = Rule(_MOBILENET, 2, (1, 2), (limits.SAME_DILATION,))
+_REDUCTION = Rule(DOCUMENT, 2, (1,), (limits.NOT_IN_BATCH,))
+_RESIZE = (limits.RESIZE_FACTOR, limits.RESIZE_SIDE)
 
-def _shown(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+# "Not in the batch dimension" of packs and pads needs no rule: they would have tensors of unsupported rank.
+RULES: Mapping[str, Rule] = {
+    "ADD": Rule(_MOVENET, 2),
+    "AVERAGE_POOL_2D": Rule(_MOBILENET, limits=(limits.UNFUSED,)),
+    "BATCH_MATMUL": Rule(_YOLO_V10, 2),  # the documentation does not list it
+    "CONCATENATION": Rule(_DEEPLAB, limits=(limits.UNFUSED, limits.ZERO_PADDING)),
+    "CONV_2D": _CONVOLUTION,
+    "DEPTHWISE_CONV_2D": _CONVOLUTION,
+    "EXPAND_DIMS": Rule(DOCUMENT, 2, (1,)),
+    # Version 2 of the compiler wanted constant weights (google-coral/edgetpu#25); 16 maps computed ones (_EFFICIENT).
+    "FULLY_CONNECTED": Rule(_LSTM, 2, (2,), (limits.DEFAULT_WEIGHTS, limits.DENSE_ROWS)),
+    "L2_NORMALIZATION": Rule(DOCUMENT),
+    "LOGISTIC": Rule(_YOLO),
+    "MAXIMUM": Rule(_FACE, 2),
+    "MAX_POOL_2D": Rule(_YOLO, limits=(limits.UNFUSED,)),
+    "MEAN": Rule(_EFFICIENT, 2, (1,), (limits.NOT_IN_BATCH,)),
+    "MINIMUM": Rule(_FRIGATE, 2),
+    "MUL": Rule(_YOLO, 2),
+    "PACK": Rule(_EFFICIENT),
+    "PAD": Rule(_YOLO, 2, (1,)),
+    "PRELU": Rule(_SRGAN, 2, (1,), (limits.FLAT_ALPHA,)),
+    "QUANTIZE": Rule(_YOLO),
+    "REDUCE_MAX": _REDUCTION,
+    "REDUCE_MIN": _REDUCTION,
+    "RELU": Rule(DOCUMENT),
+    "RELU6": Rule(DOCUMENT),
+    "RELU_N1_TO_1": Rule(DOCUMENT),
+    "RESHAPE": Rule(_MOBILENET, 1, (1,)),
+    "RESIZE_BILINEAR": Rule(_MOVENET, 2, (1,), _RESIZE),
+    "RESIZE_NEAREST_NEIGHBOR": Rule(_YOLO, 2, (1,), _RESIZE),
+    "RSQRT": Rule(_EFFICIENT),
+    "SLICE": Rule(DOCUMENT, 3, (1, 2)),
+    "SOFTMAX": Rule(_LSTM, limits=(limits.SOFTMAX_SIZE, limits.SOFTMAX_ROWS)),
+    "SPACE_TO_DEPTH": Rule(DOCUMENT),
+    "SPLIT": Rule(_SPLIT, 2, (0,), (limits.NOT_FIRST,)),
+    "SQUARED_DIFFERENCE": Rule(_EFFICIENT, 2),
+    "SQUEEZE": Rule(DOCUMENT, limits=(limits.LEADING_ONES,)),
+    "STRIDED_SLICE": Rule(_YOLO, 4, (1, 2, 3), (limits.PLAIN_SLICE,)),
+    "SUB": Rule(_MOVENET, 2),
+    "SUM": _REDUCTION,
+    "TANH": Rule(_SRGAN),
+    "TILE": Rule(_DEEPLAB, 2, (1,)),  # the documentation does not list it
+    "TRANSPOSE": Rule(_YOLO, 2, (1,), (limits.TRANSPOSE_SIZE,)),
+    "TRANSPOSE_CONV": Rule(_TRANSPOSED, 3, (0, 1, 3)),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Rule(_LSTM, 1, tuple(range(1, 18))),
+}
+
+# Operators that were seen left since there are none such. Of others that the documentation does not list this is only
+# likely: it does not list BATCH_MATMUL and TILE either.
+UNSUPPORTED: Mapping[str, Source] = {
+    "GATHER": _FRIGATE,
+    "GATHER_ND": _MOVENET,
+    "HARD_SWISH": Source("report", "google-coral/edgetpu#272"),
+    "LEAKY_RELU": Source("report", "google-coral/edgetpu#272"),
+    "UNPACK": _MOVENET,
+}
+
+LIMITS: Mapping[str, Limit | Bound] = {limit.name: limit for rule in RULES.values() for limit in rule.limits}
+"""The limits of single operators by name."""

@@ -69,6 +69,7 @@ class Package:
 
     min_runtime_version: int
     compiler_version: str
+    """Empty where the file does not state it."""
     model_identifier: str
     executables: tuple[Executable, ...]
 
@@ -95,7 +96,7 @@ def read_package(custom_options: bytes) -> Package:
         package = root(data)
         return Package(
             package.signed(0),
-            text(bytes(package.vector(4))),
+            _stamp(text(bytes(package.vector(4)))),
             text(bytes(package.vector(7))),
             _executables(package.vector(1)),
         )
@@ -103,6 +104,11 @@ def read_package(custom_options: bytes) -> Package:
         raise BadPackage(str(error)) from error
     except struct.error as error:
         raise BadPackage("a number lies outside of it; it may be cut off or damaged") from error
+
+
+def _stamp(said: str) -> str:
+    """The compiler's version; empty where it is not stated. Builds of Google's own put ``cl/NUMBER`` there."""
+    return "" if said.strip() in ("", "cl/") else said
 
 
 def _packed(custom_options: bytes) -> bytes:

@@ -1,14 +1,17 @@
 """Requirements on a model before anything compiles it: for hardware or for the simulator.
 
-Each check refuses what Google's compiler refuses, or what runtimes compute wrongly, and says what to change.
+Each check refuses what Google's compiler refuses, or what runtimes compute wrongly, and says what to change. What is
+taken all the same, but goes wrong for people, is in warnings.py.
 """
 
 from __future__ import annotations
 
-from coralforge.edgetpu.partition import too_new
+from collections.abc import Sequence
+
+from coralforge.edgetpu.partition import Partition, Side, too_new
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, user_error
-from coralforge.tflite.graph import Graph
+from coralforge.tflite.graph import Graph, Operation
 from coralforge.tflite.model import Model
 
 _CONTROL_FLOW = {"IF", "WHILE", "CALL", "CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"}
@@ -26,20 +29,40 @@ def require_plain(model: Model) -> None:
 
 
 def require_quantized(model: Model) -> None:
-    """Refuse float and dynamic models, and dense layers that the runtime would compute wrongly.
+    """Refuse float and dynamic models, and dense layers that TensorFlow Lite's CPU kernels would compute wrongly.
 
     Raises:
         CoralforgeError: reason ``model-not-quantized``, ``model-dynamic`` or ``model-per-channel``; exit code 2.
     """
-    for error in (_float(model), _dynamic(model), _per_channel(model)):
+    for error in (_float(model), _dynamic(model), _per_channel(model, per_channel(model.graph))):
         if error is not None:
             raise error
 
 
-def refusals(model: Model) -> tuple[CoralforgeError, ...]:
-    """Everything at once for which :func:`require_plain` and :func:`require_quantized` would refuse the model."""
-    checks = (_compiled, _control_flow, _version, _float, _dynamic, _per_channel)
-    return tuple(error for error in (check(model) for check in checks) if error is not None)
+def refusals(model: Model, decisions: Partition) -> tuple[CoralforgeError, ...]:
+    """Everything at once for which Google's compiler, or what runs its output, could not be used with the model.
+
+    Dense layers quantized per channel are a reason only where they would stay on the CPU: the Edge TPU computes them
+    as they are meant.
+    """
+    found = [check(model) for check in (_compiled, _control_flow, _version, _float, _dynamic)]
+    on_cpu = {operation.index for operation in decisions.on(Side.PRE, Side.POST)}
+    found.append(_per_channel(model, [one for one in per_channel(model.graph) if one.index in on_cpu]))
+    return tuple(error for error in found if error is not None)
+
+
+def per_channel(graph: Graph) -> list[Operation]:
+    """Dense layers with a scale for each row of their weights, as TensorFlow writes them from 2.17 on.
+
+    The Edge TPU takes these. TensorFlow Lite's CPU kernels up to 2.16 use the first scale for all rows, silently.
+    """
+    dense = [one for one in graph.operations if one.name == "FULLY_CONNECTED" and len(one.inputs) > 1]
+    return [one for one in dense if one.inputs[1] != -1 and len(graph.tensors[one.inputs[1]].scales) > 1]
+
+
+def dense_on_cpu(plain: Model, left: Graph) -> CoralforgeError | None:
+    """The error for dense layers quantized per channel that a compiler left on the CPU; ``left`` is what it made."""
+    return _per_channel(plain, per_channel(left), left)
 
 
 def _compiled(model: Model) -> CoralforgeError | None:
@@ -77,14 +100,14 @@ def _version(model: Model) -> CoralforgeError | None:
 
 
 def _float(model: Model) -> CoralforgeError | None:
-    tensors = model.graph.tensors
-    floating = [tensors[index].name for index in model.graph.inputs if tensors[index].floating]
-    if not floating and any(tensor.quantized for tensor in tensors):
+    """Float inputs and outputs alone are no reason: then the ends stay on the CPU."""
+    if any(tensor.quantized and not tensor.constant for tensor in model.graph.tensors):
         return None
+    weights = any(tensor.quantized for tensor in model.graph.tensors)
     return user_error(
         f"{model.path}: Model not quantized",
         reason="model-not-quantized",
-        details="\n".join(f"the input {name} is a float" for name in floating) or "no tensor has 8 bits",
+        details="only weights have 8 bits; everything is computed in floats" if weights else "no tensor has 8 bits",
         remedy="quantize to full integer with a representative data set, and with uint8 or int8 input and output",
     )
 
@@ -102,19 +125,12 @@ def _dynamic(model: Model) -> CoralforgeError | None:
     )
 
 
-def _per_channel(model: Model) -> CoralforgeError | None:
-    wrong = [name for name, scales in _dense_weights(model.graph) if scales > 1]
+def _per_channel(model: Model, wrong: Sequence[Operation], graph: Graph | None = None) -> CoralforgeError | None:
     if not wrong:
         return None
     return user_error(
-        f"{model.path} has dense layers quantized per channel, which this TensorFlow Lite computes wrongly",
+        f"{model.path} has dense layers quantized per channel, which the CPU computes wrongly",
         reason="model-per-channel",
-        details="\n".join(wrong),
+        details="\n".join((graph or model.graph).tensors[one.inputs[1]].name for one in wrong),
         remedy="set converter._experimental_disable_per_channel_quantization_for_dense_layers = True",
     )
-
-
-def _dense_weights(graph: Graph) -> list[tuple[str, int]]:
-    dense = [operation for operation in graph.operations if operation.name == "FULLY_CONNECTED"]
-    weights = [graph.tensors[operation.inputs[1]] for operation in dense if len(operation.inputs) > 1]
-    return [(tensor.name, len(tensor.scales)) for tensor in weights]

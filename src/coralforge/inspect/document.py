@@ -1,4 +1,4 @@
-"""An inspection as JSON. docs/schema/inspection.schema.json is written from the classes here.
+"""An inspection as JSON, in the form of json_form.py.
 
 The form is stable: whoever reads it looks at ``format`` first, and may meet new keys, but no changed ones, as long
 as that number stays. Nothing in it depends on time, machine or folder.
@@ -8,154 +8,29 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Final, Literal
+from dataclasses import asdict
 
-from coralforge.edgetpu.operators import newest_versions
-from coralforge.edgetpu.package import Executable, Kind, Layer
+from coralforge.edgetpu.estimate import Estimate
+from coralforge.edgetpu.evidence import Bound, Limit
+from coralforge.edgetpu.operators import LIMITS, newest_versions
+from coralforge.edgetpu.package import Executable, Layer
 from coralforge.inspect.inspection import Inspection, Located, Program
+from coralforge.inspect.json_form import (
+    FORMAT,
+    JsonAdvice,
+    JsonEstimate,
+    JsonExecutable,
+    JsonInspection,
+    JsonLayer,
+    JsonLimit,
+    JsonOperation,
+    JsonProgram,
+    JsonQuantization,
+    JsonRefusal,
+    JsonTensor,
+    JsonWarning,
+)
 from coralforge.tflite.graph import Tensor, text
-
-FORMAT: Final = 1
-
-
-class Described:
-    """How the schema is made of a class: its fields are described by the texts that stand below them."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
-
-
-@dataclass(frozen=True)
-class JsonQuantization(Described):
-    """``scale`` and ``zero_point`` of a tensor quantized as a whole; null where there is one for each channel."""
-
-    scale: float | None
-    zero_point: int | None
-    channels: int
-    """How many scales there are; 1 for a tensor quantized as a whole."""
-
-
-@dataclass(frozen=True)
-class JsonTensor(Described):
-    """A tensor of the graph; -1 in ``shape`` is a size that is known at run time only."""
-
-    index: int
-    name: str
-    type: str
-    shape: list[int]
-    constant: bool
-    variable: bool
-    quantization: JsonQuantization | None
-
-
-@dataclass(frozen=True)
-class JsonOperation(Described):
-    """One operation and where it runs. ``inputs`` and ``outputs`` are indices of tensors, -1 for one left out."""
-
-    index: int
-    operator: str
-    custom_code: str
-    version: int
-    newest_version: int
-    """The highest version that the Edge TPU compiler reads; 0 if it does not know the operator."""
-    place: Literal["tpu", "cpu", "simulated"]
-    status: str
-    """In the words of Google's compiler."""
-    rule: str
-    """The rule that it breaks (docs/inspect.md); empty on the TPU, and where no known rule explains it."""
-    why: str
-    remark: str
-    """Where the compiler decided other than the rules known here would have."""
-    inputs: list[int]
-    outputs: list[int]
-
-
-@dataclass(frozen=True)
-class JsonLayer(Described):
-    """An input or output of an executable; ``size`` is in bytes with padding."""
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class JsonExecutable(Described):
-    """A program for the chip. Sizes are in bytes."""
-
-    kind: Kind
-    name: str
-    chip: str
-    batch_size: int
-    parameter_bytes: int
-    scratch_bytes: int
-    instruction_bytes: int
-    parameter_caching_token: str
-    """Decimal, as text: it has 64 bits. Models with the same one share the chip's memory."""
-    cycles: int
-    """The compiler's estimate; 0 if it made none."""
-    inputs: list[JsonLayer]
-    outputs: list[JsonLayer]
-
-
-@dataclass(frozen=True)
-class JsonProgram(Described):
-    """One `edgetpu-custom-op` of a compiled file. Sizes are in bytes; null: not known of a simulated one."""
-
-    operator_index: int
-    size: int
-    simulated_by: str
-    min_runtime_version: int | None
-    compiler_version: str | None
-    model_identifier: str | None
-    cached_parameter_bytes: int | None
-    streamed_parameter_bytes: int | None
-    executables: list[JsonExecutable]
-
-
-@dataclass(frozen=True)
-class JsonRefusal(Described):
-    """Why no compiler would take the model; ``reason`` is that of docs/errors.md."""
-
-    reason: str
-    message: str
-    details: list[str]
-    remedy: str
-
-
-@dataclass(frozen=True)
-class JsonAdvice(Described):
-    """One change to make. ``wins``: how many operations more would be on the TPU by it alone."""
-
-    text: str
-    operations: list[int]
-    wins: int
-
-
-@dataclass(frozen=True)
-class JsonInspection(Described):
-    """The output of `invoke inspect --json`. Counts are null where they cannot be known without --plain."""
-
-    format: Literal[1]
-    file: str
-    size: int
-    form: Literal["plain", "compiled", "simulated"]
-    plain_file: str | None
-    predicted: bool
-    operations_total: int | None
-    operations_mapped: int | None
-    operations_on_cpu: int
-    mapped_fraction: float | None
-    min_runtime_version: int | None
-    parameter_bytes: int
-    """Constants that the part on the TPU reads, as they are in the plain model; 0 where that is not known."""
-    subgraphs: int
-    inputs: list[int]
-    outputs: list[int]
-    tensors: list[JsonTensor]
-    operations: list[JsonOperation]
-    programs: list[JsonProgram]
-    refusals: list[JsonRefusal]
-    advice: list[JsonAdvice]
 
 
 def json_text(inspection: Inspection) -> str:
@@ -177,17 +52,48 @@ def document(inspection: Inspection) -> JsonInspection:
         operations_mapped=inspection.mapped,
         operations_on_cpu=len(inspection.on_cpu),
         mapped_fraction=inspection.fraction,
+        operations_mapped_least=inspection.least if inspection.complete else None,
+        operations_mapped_most=inspection.most if inspection.complete else None,
+        mapped_fraction_least=inspection.span[0] if inspection.span is not None else None,
+        mapped_fraction_most=inspection.span[1] if inspection.span is not None else None,
         min_runtime_version=inspection.min_runtime_version,
         parameter_bytes=inspection.parameters,
         subgraphs=inspection.subgraphs,
+        estimate=_estimate(inspection.estimate) if inspection.estimate is not None else None,
         inputs=list(graph.inputs),
         outputs=list(graph.outputs),
         tensors=[_tensor(tensor) for tensor in graph.tensors],
         operations=[_operation(one) for one in inspection.operations],
         programs=[_program(program) for program in inspection.programs],
         refusals=[JsonRefusal(r.reason, r.brief, r.details.splitlines(), r.remedy) for r in inspection.refusals],
+        warnings=[JsonWarning(one.name, one.text, list(one.operations)) for one in inspection.warnings],
+        limits=[_limit(LIMITS[rule]) for rule in _rules(inspection)],
         advice=[JsonAdvice(one.text, list(one.operations), one.wins) for one in inspection.advice],
     )
+
+
+def _estimate(found: Estimate) -> JsonEstimate:
+    return JsonEstimate(
+        parameter_bytes=found.parameters,
+        streamed_bytes=found.streamed,
+        activation_bytes=found.activations,
+        transfer_bytes=found.transfers,
+        multiplications=found.multiplications,
+        usb3_ms=round(found.usb3 * 1e3, 2),
+        usb2_ms=round(found.usb2 * 1e3, 2),
+    )
+
+
+def _rules(inspection: Inspection) -> list[str]:
+    rules = dict.fromkeys(one.decision.rule for one in inspection.operations)
+    return [rule for rule in rules if rule in LIMITS]
+
+
+def _limit(limit: Limit | Bound) -> JsonLimit:
+    if isinstance(limit, Limit):
+        return JsonLimit(limit.name, "", None, None, [str(limit.known)])
+    sources = [str(source) for source in (limit.mapped_by, limit.left_by) if source is not None]
+    return JsonLimit(limit.name, limit.unit, limit.mapped, limit.left, sources)
 
 
 def _tensor(tensor: Tensor) -> JsonTensor:
@@ -221,6 +127,7 @@ def _operation(one: Located) -> JsonOperation:
         status=one.status.value,
         rule=one.decision.rule,
         why=one.decision.why,
+        certainty=one.decision.certainty.value,
         remark=one.remark,
         inputs=list(operation.inputs),
         outputs=list(operation.outputs),

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from coralforge.edgetpu.estimate import Estimate
+from coralforge.edgetpu.evidence import Certainty
 from coralforge.edgetpu.operators import Status
 from coralforge.edgetpu.package import Package
 from coralforge.edgetpu.partition import Decision
 from coralforge.edgetpu.payload import CUSTOM_CODE
+from coralforge.edgetpu.warnings import Warning
 from coralforge.tflite.graph import Graph, Operation
 
 
@@ -105,10 +108,16 @@ class Inspection:
     operations: tuple[Located, ...]
     programs: tuple[Program, ...]
     refusals: tuple[Refusal, ...]
+    warnings: tuple[Warning, ...]
     advice: tuple[Advice, ...]
+    least: int
+    """How many operations run on the (simulated) Edge TPU at least: with every doubt of a prediction against it."""
+    most: int
     parameters: int
     """Bytes of the constants that the part on the TPU reads; 0 where its operations are unknown."""
     subgraphs: int
+    estimate: Estimate | None
+    """Memory and time of a plain model; None for a compiled one, and where nothing can be said."""
 
     @property
     def predicted(self) -> bool:
@@ -147,6 +156,20 @@ class Inspection:
         if not self.complete:
             return None if self.on_cpu else 1.0
         return (len(self.operations) - len(self.on_cpu)) / len(self.operations) if self.operations else 0.0
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The least and the largest fraction that the prediction leaves open; both the same where nothing is open."""
+        if self.fraction is None:
+            return None
+        if self.refusals or not self.complete or not self.operations:
+            return self.fraction, self.fraction
+        return self.least / len(self.operations), self.most / len(self.operations)
+
+    @property
+    def doubtful(self) -> tuple[Located, ...]:
+        """The operations of a prediction of which it is not sure where they run."""
+        return tuple(one for one in self.operations if one.decision.certainty is not Certainty.SURE)
 
     @property
     def packages(self) -> tuple[Package, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
+from coralforge.edgetpu.estimate import estimate
 from coralforge.edgetpu.operators import Status
 from coralforge.edgetpu.partition import Decision, Partition, Side, parameters, partition
 from coralforge.edgetpu.requirements import refusals
+from coralforge.edgetpu.warnings import warnings
 from coralforge.errors import user_error
 from coralforge.inspect.advice import advise
 from coralforge.inspect.inspection import Form, Inspection, Located, Place, Program, Refusal
@@ -40,8 +43,8 @@ def inspect_model(model: Model, plain: Model | None = None) -> Inspection:
         )
     predicted = partition(model.graph)
     located = tuple(Located(one, Place.TPU if one.side is Side.TPU else Place.CPU) for one in predicted.decisions)
-    refused = tuple(Refusal(e.reason, e.brief, e.details, e.remedy) for e in refusals(model))
-    return _inspection(model, None, form, model.graph, located, refused=refused)
+    refused = tuple(Refusal(e.reason, e.brief, e.details, e.remedy) for e in refusals(model, predicted))
+    return _inspection(_Subject(model, None, form, model.graph), predicted, located, refused=refused)
 
 
 def _compiled(model: Model, plain: Model | None, form: Form) -> Inspection:
@@ -56,7 +59,9 @@ def _compiled(model: Model, plain: Model | None, form: Form) -> Inspection:
         if form is Form.SIMULATED and before != _names(graph, inside):
             raise not_a_pair(model, plain, "the simulator's payload holds other operations")
     place = Place.SIMULATED if form is Form.SIMULATED else Place.TPU
-    return _inspection(model, plain, form, graph, _located(graph, inside, place), programs)
+    located = _located(graph, inside, place)
+    decided = Partition.known(tuple(one.decision for one in located))
+    return _inspection(_Subject(model, plain, form, graph), decided, located, programs)
 
 
 def _names(graph: Graph, inside: frozenset[int]) -> Counter[str]:
@@ -78,7 +83,8 @@ def _located(graph: Graph, inside: frozenset[int], place: Place) -> tuple[Locate
 
 
 def _on_tpu(predicted: Decision, place: Place) -> Located:
-    remark = f"the rules known here would leave it on the CPU: {predicted.why}" if predicted.why else ""
+    left = predicted.side is not Side.TPU
+    remark = f"the rules known here would leave it on the CPU: {predicted.why}" if left else ""
     return Located(Decision(predicted.operation, Status.MAPPED, Side.TPU), place, remark)
 
 
@@ -94,26 +100,38 @@ def _on_cpu(predicted: Decision, side: Side, follows: bool) -> Located:
     return Located(Decision(predicted.operation, status, side, why, rule), Place.CPU, remark)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """The models that are looked at, and the graph that is told of."""
+
+    model: Model
+    plain: Model | None
+    form: Form
+    graph: Graph
+
+
 def _inspection(
-    model: Model,
-    plain: Model | None,
-    form: Form,
-    graph: Graph,
+    subject: _Subject,
+    decided: Partition,
     operations: tuple[Located, ...],
     programs: tuple[Program, ...] = (),
     refused: tuple[Refusal, ...] = (),
 ) -> Inspection:
-    decided = Partition(tuple(one.decision for one in operations))
+    model, graph = subject.model, subject.graph
     return Inspection(
         path=model.path,
         size=model.size,
-        form=form,
-        plain=plain.path if plain is not None else None,
+        form=subject.form,
+        plain=subject.plain.path if subject.plain is not None else None,
         graph=graph,
         operations=operations,
         programs=programs,
         refusals=refused,
+        warnings=warnings(graph, decided),
         advice=advise(graph, decided),
+        least=decided.least,
+        most=decided.most,
         parameters=parameters(graph, decided),
         subgraphs=model.subgraphs,
+        estimate=estimate(graph, decided) if subject.form is Form.PLAIN and not refused else None,
     )

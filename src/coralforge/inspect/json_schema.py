@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from coralforge.inspect.document import JsonInspection
+from coralforge.inspect.json_form import JsonInspection
 
 NAME = "inspection.schema.json"
 

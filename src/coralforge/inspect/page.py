@@ -112,7 +112,8 @@ def _share_of(inspection: Inspection) -> str:
         return f"{words.counted(left)} left on the CPU"
     verb, chip = "would run" if inspection.predicted else "run", words.chip(inspection)
     rest = f", {left} on the CPU" if left else ""
-    return f"{inspection.mapped} of {words.counted(inspection.total)} {verb} on the {chip}{rest}"
+    said = f"{inspection.mapped} of {words.counted(inspection.total)} {verb} on the {chip}{rest}"
+    return said + words.open_range(inspection)
 
 
 def _hash(style: str) -> str:

@@ -5,38 +5,40 @@ from __future__ import annotations
 from collections import Counter
 from itertools import zip_longest
 
+from coralforge.edgetpu.interface import Edge, edges
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.inspect.inspection import Form
 from coralforge.inspect.programs import compiled_operations, form_of
-from coralforge.tflite.graph import Graph, Operation, Tensor
+from coralforge.tflite.graph import Graph, Operation
 from coralforge.tflite.model import Model
 
 Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 _SHOWN = 10
 
 
-def moved_to_tpu(compiled: Model, plain: Model) -> frozenset[int]:
+def moved_to_tpu(compiled: Model, plain: Model, exact: bool = True) -> frozenset[int]:
     """The operations of the plain model that the compiled one no longer has: they are in an `edgetpu-custom-op`.
 
     Operations are recognized by their operator and by the names of the tensors that they read and make, which
-    compilers keep.
+    compilers keep. Without ``exact`` the two may be from different times of training: then it is enough that the same
+    operations make tensors of the same names.
 
     Raises:
         CoralforgeError: reason ``model-pair`` when the plain model is none, or another one; exit code 2.
     """
     if form_of(plain) is not Form.PLAIN:
         raise not_a_pair(compiled, plain, f"{plain.path} is compiled itself: it has the operator {CUSTOM_CODE}")
-    if different := _edges(compiled.graph, plain.graph):
+    if exact and (different := edges_that_differ(compiled, plain)):
         raise not_a_pair(compiled, plain, "\n".join(different))
     left = [one for one in compiled.graph.operations if one.custom_code != CUSTOM_CODE]
-    wanted = Counter(_key(compiled.graph, operation) for operation in left)
-    there = Counter(_key(plain.graph, operation) for operation in plain.graph.operations)
-    strange = [one for one in left if wanted[_key(compiled.graph, one)] > there[_key(compiled.graph, one)]]
+    wanted = Counter(_key(compiled.graph, operation, exact) for operation in left)
+    there = Counter(_key(plain.graph, operation, exact) for operation in plain.graph.operations)
+    strange = [one for one in left if (key := _key(compiled.graph, one, exact)) and wanted[key] > there[key]]
     if strange:
         lines = [f"{one.index} {one.custom_code or one.name} is in the compiled model only" for one in strange]
         raise not_a_pair(compiled, plain, "\n".join(lines[:_SHOWN]))
-    keys = {one.index: _key(plain.graph, one) for one in plain.graph.operations}
+    keys = {one.index: _key(plain.graph, one, exact) for one in plain.graph.operations}
     if doubtful := [key for key, count in wanted.items() if there[key] != count]:
         raise not_a_pair(
             compiled, plain, f"its tensors have no names of their own: several {doubtful[0][0]} look alike"
@@ -71,30 +73,30 @@ def after_tpu(graph: Graph, inside: frozenset[int]) -> set[int]:
     return after
 
 
-def _edges(compiled: Graph, plain: Graph) -> list[str]:
-    """How inputs and outputs differ, one line each."""
+def edges_that_differ(compiled: Model, plain: Model) -> list[str]:
+    """How inputs and outputs of the two differ, one line each."""
+    graphs = compiled.graph, plain.graph
     lines = []
-    for what, ours, theirs in (
-        ("input", compiled.inputs, plain.inputs),
-        ("output", compiled.outputs, plain.outputs),
+    for what, (ours, theirs) in (
+        ("input", tuple(_named(graph, graph.inputs) for graph in graphs)),
+        ("output", tuple(_named(graph, graph.outputs) for graph in graphs)),
     ):
         for number, (one, other) in enumerate(zip_longest(ours, theirs)):
-            found = _described(compiled.tensors[one]) if one is not None else "not there"
-            expected = _described(plain.tensors[other]) if other is not None else "not there"
-            if found != expected:
-                lines.append(f"{what} {number}: {found} in the compiled model, {expected} in the plain one")
+            if one is None or other is None or one[0] != other[0] or not one[1].fits(other[1]):
+                lines.append(f"{what} {number}: {_said(one)} in the compiled model, {_said(other)} in the plain one")
     return lines[:_SHOWN]
 
 
-def _described(tensor: Tensor) -> str:
-    numbers = ", ".join(
-        f"{scale:.6g}/{point}" for scale, point in zip(tensor.scales, tensor.zero_points, strict=False)
-    )
-    return f"{tensor.name} {tensor.kind} {list(tensor.shape)} {numbers}".strip()
+def _named(graph: Graph, indices: tuple[int, ...]) -> list[tuple[str, Edge]]:
+    return [(graph.tensors[index].name, edge) for index, edge in zip(indices, edges(graph, indices), strict=True)]
 
 
-def _key(graph: Graph, operation: Operation) -> Key:
-    computed = [i for i in operation.inputs if i != -1 and not graph.tensors[i].constant]
+def _said(edge: tuple[str, Edge] | None) -> str:
+    return f"{edge[0]} {edge[1]}" if edge is not None else "not there"
+
+
+def _key(graph: Graph, operation: Operation, exact: bool) -> Key:
+    computed = [i for i in operation.inputs if exact and i != -1 and not graph.tensors[i].constant]
     return (
         operation.name,
         operation.custom_code,

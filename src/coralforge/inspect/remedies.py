@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from coralforge.edgetpu.operators import RESIZE_FACTOR, RESIZE_SIDE, SOFTMAX_SIZE
+from coralforge.edgetpu.evidence import shown
+from coralforge.edgetpu.limits import (
+    DENSE_ROWS,
+    RESIZE_FACTOR,
+    RESIZE_SIDE,
+    SOFTMAX_ROWS,
+    SOFTMAX_SIZE,
+    TRANSPOSE_SIZE,
+)
 
 DETECTION = "TFLite_Detection_PostProcess"
 
@@ -36,24 +44,34 @@ RULES: Mapping[str, str] = {
     "constant-parameters": "Make the weights and other parameters of {name} constants (freeze the model first).",
     "default-weights": "Convert without shuffled weights (an option for Arm CPUs of old converters).",
     "flat-alpha": "Share the slopes of PRELU across the picture (shared_axes=[1, 2]): one for each channel.",
-    "flat-output": "Give {name} one row: batch 1, and a flat input (Flatten before Dense; softmax over one axis).",
+    "dense-rows": f"Give {{name}} at most {shown(DENSE_ROWS.mapped)} rows (Flatten before it, or 1x1 convolutions).",
     "leading-ones": "Use RESHAPE instead of SQUEEZE, or squeeze only leading dimensions.",
-    "moderate-resize": (
-        f"Enlarge in steps of at most {RESIZE_FACTOR} times, to at most {RESIZE_SIDE} pixels a side, with a smaller "
-        "input; or let your program enlarge the output, and leave {name} out of the model."
-    ),
     "not-in-batch": "Reduce over height and width only, or over a multiple of 4 channels; never over the batch.",
+    "not-first": "Split along another dimension than the first, or take the parts with SLICE.",
     "own-state": "Give each recurrent layer a state of its own.",
     "plain-slice": "Slice with strides of 1 and without new axes (pick every second value by a pool or convolution).",
     "readable-version": (
         "Convert with an older TensorFlow (2.8 for most models): the compiler reads {name} up to version {newest}."
     ),
+    "resize-factor": (
+        f"Enlarge in steps of at most {shown(RESIZE_FACTOR.mapped)} times; or let your program enlarge the output, "
+        "and leave {name} out of the model."
+    ),
+    "resize-side": (
+        f"Enlarge to at most {shown(RESIZE_SIDE.mapped)} pixels a side, with a smaller input; or let your program "
+        "enlarge the output, and leave {name} out of the model."
+    ),
     "same-dilation": "Use the same dilation in x and y.",
-    "softmax-size": f"Take the softmax of at most {SOFTMAX_SIZE} elements, or in your program.",
+    "softmax-rows": f"Take the softmax of at most {shown(SOFTMAX_ROWS.mapped)} rows, or in your program.",
+    "softmax-size": f"Take the softmax of at most {shown(SOFTMAX_SIZE.mapped)} elements, or in your program.",
     "some-input": "Replace {name} by its result: all that it reads is constant.",
     "static-size": "Convert with fixed sizes: batch 1, a fixed picture size, no operations that choose sizes.",
     "three-dimensions": (
         "Use batch 1, and keep to three dimensions: all but the innermost three have to be 1 (RESHAPE before {name})."
+    ),
+    "transpose-size": (
+        f"Transpose at most {shown(TRANSPOSE_SIZE.mapped)} elements at once (a smaller input), or end the model "
+        "before {name} and do that step in your program."
     ),
     "unfused": "Put the activation of {name} into an operation of its own (a RELU layer after it).",
     "zero-padding": "Concatenate with a constant only to pad with zeros; use PAD for that.",
@@ -64,7 +82,6 @@ OPERATORS: Mapping[str, str] = {
     "ABS": "Replace ABS by MAXIMUM of x and -x (MUL by -1).",
     "ARG_MAX": "End the model before ARG_MAX, and look for the largest score in your program.",
     "ARG_MIN": "End the model before ARG_MIN, and look for the smallest score in your program.",
-    "BATCH_MATMUL": "Replace BATCH_MATMUL by Dense or 1x1 convolutions with constant weights (no attention layers).",
     "BATCH_TO_SPACE_ND": "Train with dilation that the converter can fuse (fixed sizes), or without dilation.",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "Use one-directional LSTM layers.",
     "BROADCAST_TO": "Replace BROADCAST_TO by TILE, or let ADD and MUL broadcast.",

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from coralforge.edgetpu.evidence import Certainty
 from coralforge.edgetpu.operators import Status, newest_versions
 from coralforge.inspect import words
-from coralforge.inspect.inspection import Inspection, Located, Place
+from coralforge.inspect.inspection import Inspection, Located
 from coralforge.tflite.graph import CUSTOM, Tensor
 
 REFUSALS = "Why the model would be refused"
+WARNINGS = "Warnings"
+DOUBTS = "What is not sure"
+REMARKS = "Where the compiler decided other than the rules known here"
 EDGES = "Inputs and outputs"
 OPERATORS = "Operators"
 _MOST = 40  # rows of a table; the JSON and the page have all
@@ -43,7 +47,11 @@ class Report:
 
 def show(inspection: Inspection, stream: TextIO) -> None:
     """Write the inspection to ``stream``, in the form that fits where it goes."""
-    report = report_of(inspection)
+    write(report_of(inspection), stream)
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write a report: tables with rich on a terminal, plain lines elsewhere."""
     if stream.isatty():
         _rich(report, stream)
     else:
@@ -54,9 +62,12 @@ def report_of(inspection: Inspection) -> Report:
     """The parts of the text, apart from how they are set."""
     tables = [
         _refusals(inspection),
+        _warnings(inspection),
         _edges(inspection),
         _operators(inspection),
         _left(inspection),
+        _remarks(inspection),
+        _doubts(inspection),
         _advice(inspection),
     ]
     shown = [table for table in tables if table.rows]
@@ -111,20 +122,55 @@ def _operators(inspection: Inspection) -> Table:
 
 def _left(inspection: Inspection) -> Table:
     """One row for each rule that is broken, in the order in which they are first met."""
-    groups: dict[tuple[Status, str, str], list[Located]] = {}
-    for one in inspection.operations:
-        if one.place is Place.CPU or one.remark:
-            groups.setdefault((one.status, one.decision.rule, one.remark), []).append(one)
+    groups: dict[tuple[Status, str, Certainty], list[Located]] = {}
+    for one in inspection.on_cpu:
+        groups.setdefault((one.status, one.decision.rule, one.decision.certainty), []).append(one)
     rows = [
-        (
-            words.numbers([one.operation.index for one in group]),
-            _distinct([words.short(one.called, 30) for one in group], ", "),
-            words.reason(group[0], _distinct([one.decision.why for one in group], "; ")),
-        )
+        _group(group, words.reason(group[0], _distinct([one.decision.why for one in group], "; ")))
         for group in groups.values()
     ]
     what = "What would stay on the CPU, and why" if inspection.predicted else "What is left on the CPU, and why"
     return Table(what, ("No.", "Operator", "Why"), _some(rows))
+
+
+def _remarks(inspection: Inspection) -> Table:
+    groups: dict[str, list[Located]] = {}
+    for one in inspection.operations:
+        if one.remark:
+            groups.setdefault(one.remark, []).append(one)
+    return Table(REMARKS, ("No.", "Operator", "Remark"), _some([_group(g, text) for text, g in groups.items()]))
+
+
+def _doubts(inspection: Inspection) -> Table:
+    """Operations of which it is not sure where they run, and where their limits are known from."""
+    groups: dict[tuple[Certainty, str], list[Located]] = {}
+    for one in inspection.operations:
+        decision = one.decision
+        if decision.certainty is not Certainty.SURE and decision.rule not in ("", "one-subgraph"):
+            groups.setdefault((decision.certainty, decision.rule), []).append(one)
+    rows = [
+        _group(group, f"{certainty.value}: {_distinct([one.decision.why for one in group], '; ')}{_sources(rule)}")
+        for (certainty, rule), group in groups.items()
+    ]
+    return Table(DOUBTS, ("No.", "Operator", "What is known"), _some(rows))
+
+
+def _sources(rule: str) -> str:
+    sources = words.sources(rule)
+    return f" ({sources})" if sources else ""
+
+
+def _group(group: Sequence[Located], text: str) -> Row:
+    return (
+        words.numbers([one.operation.index for one in group]),
+        _distinct([words.short(one.called, 30) for one in group], ", "),
+        text,
+    )
+
+
+def _warnings(inspection: Inspection) -> Table:
+    rows = [(one.name, words.numbers(one.operations), one.text) for one in inspection.warnings]
+    return Table(WARNINGS, ("Warning", "No.", "What may go wrong"), rows)
 
 
 def _distinct(texts: Sequence[str], between: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coralforge.compile.simulator_report import size
+from coralforge.edgetpu.estimate import USB2, USB3, Estimate
+from coralforge.edgetpu.evidence import Certainty, Limit
+from coralforge.edgetpu.operators import LIMITS
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.inspect.inspection import Form, Inspection, Located, Place
 from coralforge.tflite.graph import Tensor, text
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
-CHIP = 8 << 20  # bytes of memory on the chip, of which parameters get the most
 _LONGEST = 60  # characters of a name
 _SENTENCE = 400  # of a reason, which may have names in it
 
@@ -35,6 +37,8 @@ def facts(inspection: Inspection) -> Facts:
     rows += _compiled(inspection)
     if inspection.form is Form.PLAIN or (inspection.form is Form.SIMULATED and inspection.parameters):
         rows.append(("Parameters", f"{size(inspection.parameters)} on the {chip(inspection)}"))
+    if inspection.estimate is not None:
+        rows += _estimated(inspection.estimate)
     rows.append(("File size", f"{size(inspection.size)} ({inspection.size} bytes)"))
     return rows
 
@@ -47,8 +51,27 @@ def mapped(inspection: Inspection) -> str:
     if inspection.total is None or inspection.mapped is None or inspection.fraction is None:
         known = "100 %, all operations" if not left else f"unknown; {counted(left)} left on the CPU"
         return f"{known} ({len(inspection.programs)} {CUSTOM_CODE})"
-    part = f"{inspection.mapped} of {counted(inspection.total)}"
-    return f"{percent(inspection.fraction)}: {part} on the {chip(inspection)}"
+    part = f"{inspection.mapped} of {counted(inspection.total)} on the {chip(inspection)}"
+    return f"{percent(inspection.fraction)}: {part}{open_range(inspection)}"
+
+
+def open_range(inspection: Inspection) -> str:
+    """The range that a prediction leaves open; empty where it leaves nothing open."""
+    if inspection.span is None or inspection.span[0] == inspection.span[1]:
+        return ""
+    low, high = inspection.span
+    return f" (not sure: {inspection.least} to {inspection.most}, {percent(low)} to {percent(high)})"
+
+
+def sources(rule: str) -> str:
+    """Where a limit is known from, in a few words; empty for what any operation has to keep to."""
+    limit = LIMITS.get(rule)
+    if isinstance(limit, Limit):
+        return str(limit.known)
+    if limit is None:
+        return ""
+    left = f"; left, {limit.left_by}" if limit.left_by is not None else ""
+    return f"mapped, {limit.mapped_by}{left}"
 
 
 def percent(fraction: float) -> str:
@@ -63,11 +86,8 @@ def notes(inspection: Inspection) -> Sequence[str]:
         found.append(
             "A prediction: the Edge TPU compiler may decide otherwise (docs/models.md says how often it did)."
         )
-        if inspection.parameters > CHIP:
-            found.append(
-                f"The parameters exceed the chip's {size(CHIP)}: the rest is sent to it for each inference, which "
-                "takes time."
-            )
+        if inspection.estimate is not None:
+            found.append(_estimate_note(inspection, inspection.estimate))
     elif inspection.form is Form.SIMULATED:
         found.append("SIMULATED: nothing here says how the Edge TPU compiler would decide, or how fast it would be.")
     elif inspection.on_cpu:
@@ -111,7 +131,9 @@ def short(name: str, longest: int = _LONGEST) -> str:
 def reason(one: Located, why: str | None = None) -> str:
     """Why an operation is where it is; empty where there is nothing to say. ``why``: instead of its own."""
     status = "" if one.place is not Place.CPU else one.status.value
-    parts = (status, short(one.decision.why if why is None else why, _SENTENCE), one.remark)
+    why = one.decision.why if why is None else why
+    doubt = "" if one.decision.certainty is Certainty.SURE else one.decision.certainty.value
+    parts = (doubt, status, short(why, _SENTENCE), one.remark)
     return "; ".join(part for part in parts if part)
 
 
@@ -148,13 +170,40 @@ def _compiled(inspection: Inspection) -> Facts:
     packages = inspection.packages
     if not packages:
         return []
-    compilers = list(dict.fromkeys(package.compiler_version or "not said" for package in packages))
+    compilers = list(dict.fromkeys(package.compiler_version or "not stated" for package in packages))
     cached, streamed = sum(p.cached_bytes for p in packages), sum(p.streamed_bytes for p in packages)
     return [
         ("Runtime", f"version {inspection.min_runtime_version} or newer"),
         ("Compiler", short(", ".join(some(compilers)))),
         ("Parameters", f"{_amount(cached)} on the chip, {_amount(streamed)} streamed for each inference"),
     ]
+
+
+def _estimated(found: Estimate) -> Facts:
+    fits = f"{size(found.streamed)} of them streamed for each inference" if found.streamed else "none streamed"
+    return [
+        ("Chip, estimated", f"{size(found.parameters)} of parameters, {fits}; "
+         f"activations {size(found.activations)} at most at once"),
+        ("Time, estimated", f"{milliseconds(found.usb3)} on USB 3, {milliseconds(found.usb2)} on USB 2"),
+    ]  # fmt: skip
+
+
+def _estimate_note(inspection: Inspection, found: Estimate) -> str:
+    rest = ", and the part on the CPU is not in it" if inspection.on_cpu else ""
+    told = f"Times are estimates, mostly within a fifth, and at times off by half or more{rest} (docs/inspect.md)."
+    if not found.streamed:
+        return told
+    usb3, usb2 = milliseconds(found.streamed / USB3), milliseconds(found.streamed / USB2)
+    return (
+        f"{told} Parameters that do not fit on the chip take {usb3} on USB 3 and {usb2} on USB 2 for each inference: "
+        "so much at most is won by a model that fits (fewer channels, a smaller width multiplier)."
+    )
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in ms, to two digits or so."""
+    value = seconds * 1e3
+    return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"
 
 
 def _amount(count: int) -> str:

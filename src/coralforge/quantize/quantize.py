@@ -20,6 +20,7 @@ from coralforge.quantize.tidy import tidied
 from coralforge.quantize.worker import preprocess
 from coralforge.quantize.worker.functions import looks_like_function
 from coralforge.quantize.worker.request import Request
+from coralforge.tflite.foreign import recognise
 from coralforge.tflite.model import parse_model, write_files
 from coralforge.util import fingerprint
 
@@ -113,6 +114,9 @@ def check_options(options: QuantizeOptions) -> None:
     }
     for brief in [text for text, holds in wrong.items() if holds]:
         raise user_error(brief, reason="quantize-option")
+    foreign = recognise(options.model)
+    if foreign is not None and not foreign.keras:
+        raise foreign.refusal(options.model)
     if not options.samples and not options.random:
         raise user_error(
             "neither --samples nor --random is given",

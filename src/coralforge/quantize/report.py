@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from coralforge import __version__
+from coralforge.edgetpu.partition import partition
+from coralforge.edgetpu.warnings import warnings
 from coralforge.tflite.graph import Graph
 
 FORMAT = 1
@@ -59,7 +61,7 @@ def make_report(
         "operations": operations(graph),
         "seconds": round(seconds, 1),
     }
-    data["warnings"] = find_warnings(data)
+    data["warnings"] = [*find_warnings(data), *(one.text for one in warnings(graph, partition(graph)))]
     return QuantizeReport(model, output, place, data)
 
 

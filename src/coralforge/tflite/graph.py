@@ -26,7 +26,12 @@ _FEW = 1000  # values of axes, sizes and paddings
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor. ``shape`` has -1 where the size is known at run time only; one scale per tensor or channel."""
+    """One tensor. One scale per tensor or channel.
+
+    ``shape`` is what every runtime and compiler begins with: -1 where even that leaves a size open. Converters write
+    1 for a batch that may be any, and -1 into a second list, ``shape_signature``, which matters only to who resizes
+    the model: so it is not looked at here.
+    """
 
     index: int
     name: str
@@ -149,18 +154,34 @@ def _tensor(index: int, native: Any, buffers: Sequence[bytes]) -> Tensor:
     if native.shape is not None and len(native.shape) > _DIMENSIONS:
         raise Malformed(f"tensor {index} has {len(native.shape)} dimensions")
     kind = schema.names("TensorType").get(native.type, f"TYPE_{native.type}")
-    shape, signature = _indices(native.shape), _indices(native.shapeSignature)
-    if signature and len(signature) == len(shape):
-        shape = tuple(-1 if wanted < 0 else size for size, wanted in zip(shape, signature, strict=True))
-    quantization = native.quantization
+    shape, quantization = _indices(native.shape), native.quantization
     scales = tuple(float(s) for s in _values(quantization.scale)) if quantization is not None else ()
     points = _indices(quantization.zeroPoint) if quantization is not None else ()
+    if scales:
+        _check_quantization(index, shape, (len(scales), len(points)), int(quantization.quantizedDimension))
     data = buffers[native.buffer]
     tensor = Tensor(
         index, text(native.name), kind, shape, scales, points, bool(native.isVariable), bytes(data) if data else None
     )
     _check_size(tensor)
     return tensor
+
+
+def _check_quantization(index: int, shape: tuple[int, ...], counts: tuple[int, int], dimension: int) -> None:
+    """TensorFlow Lite asks this of scales before it allocates anything, and else refuses the whole model."""
+    scales, points = counts
+    if scales != points:
+        raise Malformed(f"tensor {index} has {scales} scales, but {points} zero points")
+    if dimension < 0 or (shape and dimension >= len(shape)):
+        raise Malformed(
+            f"tensor {index} is quantized along dimension {dimension}, of which it has {len(shape)}; "
+            "TensorFlow Lite refuses to load it"
+        )
+    if scales > 1 and shape and scales != shape[dimension]:
+        raise Malformed(
+            f"tensor {index} has {scales} scales for the {shape[dimension]} channels of its dimension {dimension}; "
+            "TensorFlow Lite refuses to load it"
+        )
 
 
 def _check_size(tensor: Tensor) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.tflite import schema
+from coralforge.tflite.appended import archive_in
 from coralforge.tflite.flatbuffer import Malformed, walk
+from coralforge.tflite.foreign import recognise
 from coralforge.tflite.graph import Graph, main_graph
 from coralforge.util import atomic
 
@@ -30,17 +32,21 @@ class Model:
     graph: Graph
     subgraphs: int
     native: Any = field(repr=False, compare=False)
+    archive: bytes = field(default=b"", repr=False, compare=False)
+    """The zip archive behind the model, with labels and the like (appended.py); mostly empty."""
 
 
 def read_model(path: Path) -> Model:
     """Read and check a .tflite file.
 
     Raises:
-        CoralforgeError: reason ``model-missing``, ``model-unreadable``, ``model-too-large`` or ``model-invalid``;
-            all exit code 2.
+        CoralforgeError: reason ``model-missing``, ``model-unreadable``, ``model-too-large``, ``model-format`` (a
+            model of another kind) or ``model-invalid``; all exit code 2.
     """
     try:
         status = path.stat()
+        if (foreign := recognise(path)) is not None:
+            raise foreign.refusal(path)
         if not stat.S_ISREG(status.st_mode):
             raise user_error(f"the model {path} is not a file", reason="model-unreadable")
         if status.st_size > MAX_BYTES:
@@ -67,7 +73,7 @@ def parse_model(path: Path, data: bytes) -> Model:
         raise _invalid(path, str(error)) from error
     except _UNREADABLE as error:
         raise _invalid(path, "its flatbuffer is damaged") from error
-    return Model(path, len(data), graph, len(native.subgraphs), native)
+    return Model(path, len(data), graph, len(native.subgraphs), native, archive_in(data))
 
 
 def write_file(path: Path, data: bytes) -> None:

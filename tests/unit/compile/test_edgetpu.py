@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +21,10 @@ from coralforge.compile.options import CompilerOptions
 from coralforge.compile.places import Places, places_for
 from coralforge.compile.result import Compiled
 from coralforge.compile.simulator import compile_for_simulator
+from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Recorder
+from coralforge.tflite import schema
 from coralforge.tflite.model import Model, parse_model, read_model, write_files
 from tests.support import compiler_logs as logs
 from tests.support.compiled_maker import as_hardware
@@ -129,6 +133,66 @@ def test_what_stays_on_the_cpu_is_counted_in_the_file(tmp_path: Path) -> None:
     assert compiled.notes == ("the compiler counts 6 operations on the Edge TPU, its files show 3",)
 
 
+def test_labels_behind_the_model_are_kept(tmp_path: Path) -> None:
+    """Google's compiler drops the archive that TensorFlow Lite's metadata tools append."""
+    stream = io.BytesIO(classifier())
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("labels.txt", b"cat")
+    model = stored(tmp_path / "net.tflite", stream.getvalue())
+    [compiled] = compile_with(FakeProgram([good(classifier())]), tmp_path, model)
+    with zipfile.ZipFile(io.BytesIO(compiled.parts[0].file.data)) as archive:
+        assert archive.read("labels.txt") == b"cat"
+    assert compiled.mapped == 5
+
+
+def test_warnings_come_before_the_compiler_runs(tmp_path: Path) -> None:
+    sink = Recorder()
+    model = stored(tmp_path / "net.tflite", enlarged())
+    with pytest.raises(CoralforgeError):
+        compile_with(FakeProgram([bad(logs.FAILURES["NOT_QUANTIZED"])]), tmp_path, model, sink=sink)
+    notes = [event for event in sink.events if isinstance(event, Note)]
+    assert notes[0].level == "warning"
+    assert "net.tflite: Activations may be too large for the chip" in notes[0].text
+    assert "(operations 1)" in notes[0].text
+
+
+def enlarged() -> bytes:
+    make = Maker()
+    source, small = (make.tensor(name, [1, 256, 256, 8]) for name in ("x", "y"))
+    large = make.tensor("z", [1, 512, 512, 8])
+    make.operator("RELU", [source], [small])
+    make.operator("RESIZE_BILINEAR", [small, make.integers("size", 512, 512)], [large], 3)
+    return make.pack([source], [large])
+
+
+def dense_after(first: str) -> bytes:
+    """A dense layer with a scale for each row, after an operation."""
+    make = Maker()
+    source, between, made = make.tensor("x", [1, 4]), make.tensor("y", [1, 4]), make.tensor("z", [1, 2])
+    make.operator(first, [source], [between])
+    weights = make.weights("dense/w", [2, 4], scales=[0.1, 0.2])
+    make.operator("FULLY_CONNECTED", [between, weights], [made], 4)
+    return make.pack([source], [made])
+
+
+@pytest.mark.parametrize("preflight", [True, False])
+def test_a_dense_layer_per_channel_that_the_compiler_left_is_refused(preflight: bool, tmp_path: Path) -> None:
+    """It was predicted to be mapped. On the board it would compute garbage."""
+    plain = stored(tmp_path / "net.tflite", dense_after("RELU"))
+    native = schema.unpack(as_hardware(classifier()))
+    custom = native.subgraphs[0].operators[0].customOptions
+    made = schema.unpack(dense_after("CUSTOM"))
+    made.operatorCodes[0].customCode = CUSTOM_CODE.encode()
+    made.subgraphs[0].operators[0].customOptions = custom
+    program = FakeProgram([(Ended(0, success(["net"]), 1.0), {"net_edgetpu.tflite": schema.pack(made)})])
+    if preflight:
+        error = refused(program, tmp_path, plain)
+        assert (error.reason, error.details) == ("model-per-channel", "dense/w")
+    else:
+        [compiled] = compile_with(program, tmp_path, plain, preflight=False)
+        assert any("per channel" in note for note in compiled.notes)
+
+
 def test_models_are_compiled_together(net: Model, tmp_path: Path) -> None:
     other = stored(tmp_path / "other folder" / "net.tflite", mixed())
     odd = stored(tmp_path / "-rf $(x).tflite", classifier())
@@ -152,9 +216,10 @@ def test_one_that_is_wrong_spoils_all_that_are_compiled_together(net: Model, tmp
 
 
 def floating() -> bytes:
+    """Only its weights have 8 bits (dynamic range)."""
     make = Maker()
-    source, target = make.tensor("in", [1, 4], "FLOAT32", scales=()), make.tensor("out", [1, 4])
-    make.operator("QUANTIZE", [source], [target], 1)
+    source, target = (make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out"))
+    make.operator("FULLY_CONNECTED", [source, make.weights("w", [4, 4])], [target], 3)
     return make.pack([source], [target])
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from coralforge.compile.judge import CompiledFile, read_compiled, require_same_interface, take
 from coralforge.compile.simulator import compile_for_simulator
+from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.edgetpu.runtime import require_runtime
 from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.inspect.inspector import inspect_model
 from coralforge.tflite import schema
 from coralforge.tflite.model import Model, parse_model, read_model
-from tests.support.compiled_maker import as_hardware, compiled
+from tests.support.compiled_maker import as_hardware, compiled, two_executables
 from tests.support.model_maker import Maker, X, classifier, mixed
 from tests.support.package_maker import custom_options
 
@@ -42,6 +44,31 @@ def test_what_googles_compiler_made_is_in_order(testdata: Path, name: str, runti
 def test_runtime_and_operations_on_the_cpu_come_from_the_file() -> None:
     made = read_compiled("x", as_hardware(mixed(), runtime=14))
     assert (made.runtime, made.left, len(made.packages)) == (14, 3, 1)
+
+
+def detection(boxes: list[int], found: list[int], hardware: bool, kind: str = "FLOAT32") -> Model:
+    """A model that ends in a custom operator, with these shapes of its outputs; some of it compiled, or not."""
+    make = Maker()
+    image, scores = make.tensor("image", [1, 4]), make.tensor("scores", [1, 4])
+    outputs = [make.tensor(name, shape, kind, scales=()) for name, shape in (("boxes", boxes), ("found", found))]
+    if hardware:
+        make.operator("CUSTOM", [image], [scores], custom=CUSTOM_CODE.encode())
+        make.graph.operators[0].customOptions = schema.numbers(custom_options(two_executables()))
+    else:
+        make.operator("RELU", [image], [scores])
+    make.operator("CUSTOM", [scores], outputs, custom=b"TFLite_Detection_PostProcess")
+    return make.model([image], outputs)
+
+
+def test_an_output_whose_shape_the_runtime_sets_is_the_same_in_any_shape() -> None:
+    plain = detection([], [], hardware=False)
+    made = schema.pack(detection([1, 10, 4], [1], hardware=True).native)
+    require_same_interface(plain, [read_compiled("x", made)])
+    assert inspect_model(parse_model(X, made), plain).mapped == 1
+    other = schema.pack(detection([1, 10, 4], [1], hardware=True, kind="INT32").native)
+    with pytest.raises(CoralforgeError) as error:
+        require_same_interface(plain, [read_compiled("x", other)])
+    assert reason_of(error) == ("compiled-interface", ExitCode.BUILD)
 
 
 def test_a_model_without_a_custom_operator_runs_on_the_cpu() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from coralforge.commands.models import CompileRequest, compile_model
@@ -48,6 +49,22 @@ def test_the_results_are_those_of_the_plain_model(name: str, seed: int) -> None:
     expected = run(plain, inputs)
     assert len({array.tobytes() for array in expected}) == len(expected)  # the models do something
     assert same_bytes(run_compiled(compile_for_simulator(parse_model(X, plain)).data, inputs), expected)
+
+
+def test_float_ends_are_taken_and_the_results_are_the_same() -> None:
+    make = Maker()
+    ends = [make.tensor(name, [1, 4, 4, 3], "FLOAT32", scales=()) for name in ("in", "out")]
+    first = make.tensor("first", [1, 4, 4, 3])
+    make.operator("QUANTIZE", ends[:1], [first])
+    make.operator("DEQUANTIZE", [make.conv(first, "conv", 4, 3)], ends[1:], 2)
+    plain = make.pack(ends[:1], ends[1:])
+    made = compile_for_simulator(parse_model(X, plain)).data
+    operations = parse_model(X, made).graph.operations
+    assert [one.custom_code or one.name for one in operations] == ["QUANTIZE", CUSTOM_CODE, "DEQUANTIZE"]
+    inputs = [np.random.default_rng(1).normal(size=(1, 4, 4, 3)).astype(np.float32)]
+    expected = run(plain, inputs)
+    assert np.ptp(expected[0]) > 0
+    assert same_bytes(run_compiled(made, inputs), expected)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -164,10 +181,18 @@ def test_a_float_model_is_refused() -> None:
 
 def test_a_dynamic_batch_is_refused() -> None:
     make = Maker()
-    source, made = make.tensor("x", [1, 4], signature=[-1, 4]), make.tensor("y", [1, 4])
+    source, made = make.tensor("x", [-1, 4]), make.tensor("y", [-1, 4])
     make.operator("RELU", [source], [made])
     error = error_of(make.model([source], [made]))
     assert (error.reason, error.details) == ("model-dynamic", "x: [-1, 4]")
+
+
+def test_a_batch_that_may_be_resized_is_no_dynamic_one() -> None:
+    """Converters write it into a second list, beside sizes that are all there."""
+    make = Maker()
+    source, made = make.tensor("x", [1, 4], signature=[-1, 4]), make.tensor("y", [1, 4], signature=[-1, 4])
+    make.operator("RELU", [source], [made])
+    assert compile_for_simulator(make.model([source], [made])).partition.fraction == 1.0
 
 
 def test_control_flow_is_refused() -> None:

@@ -23,6 +23,7 @@ ROW = """
         name="riscv64",
         triple="riscv64-linux-gnu",
         debian="riscv64",
+        docker="linux/riscv64",
         processors=("riscv64", "rv64"),
         kernels=("riscv64",),
         machine="EM_RISCV",

@@ -76,13 +76,79 @@ def test_the_text_of_a_model_for_the_simulator_says_simulated() -> None:
     assert any("3 of 6 operations on the SIMULATED Edge TPU" in line for line in lines)
 
 
+def test_a_model_that_is_wholly_mapped_has_no_heading_for_what_is_left(testdata: Path) -> None:
+    """Also where the rules would have left something: that is a remark, and stands apart."""
+    plain, compiled = (read_model(testdata / f"bright_128x128{end}.tflite") for end in ("", "_edgetpu"))
+    assert "left on the CPU" not in text(inspect_model(compiled, plain))
+    transposed, source = pair(transposing(8))
+    larger = [parse_model(one.path, with_side(schema.pack(one.native), 40)) for one in (transposed, source)]
+    found = text(inspect_model(*larger))
+    assert "left on the CPU" not in found
+    assert "Where the compiler decided other than the rules known here:" in found
+
+
+def transposing(side: int) -> bytes:
+    make = Maker()
+    source, made = make.tensor("x", [1, side, side, 144]), make.tensor("y", [1, 144, side, side])
+    make.operator("TRANSPOSE", [source, make.integers("order", 0, 3, 1, 2)], [made], 2)
+    return make.pack([source], [made])
+
+
+def with_side(model: bytes, side: int) -> bytes:
+    native = schema.unpack(model)
+    for tensor in native.subgraphs[0].tensors:
+        if len(tensor.shape) == 4:
+            tensor.shape = [size if size in (1, 144) else side for size in tensor.shape]
+    return schema.pack(native)
+
+
+def test_a_stamp_with_nothing_in_it_is_not_stated(testdata: Path) -> None:
+    found = inspect_model(read_model(testdata / "looming_128x128_3x3_edgetpu.tflite"))
+    assert "Compiler    not stated" in text(found)
+    assert json.loads(json_text(found))["programs"][0]["compiler_version"] == ""
+    assert "<dd>not stated</dd>" in html(found)
+
+
+def test_what_is_not_known_is_a_range_and_says_where_the_limit_lies() -> None:
+    make = Maker()
+    source, first = (make.tensor(name, [1, 26, 26, 144]) for name in ("x", "first"))
+    made = make.tensor("y", [1, 144, 26, 26])
+    make.operator("RELU", [source], [first])
+    make.operator("TRANSPOSE", [first, make.integers("order", 0, 3, 1, 2)], [made], 2)
+    found = inspect_model(make.model([source], [made]))
+    shown = text(found)
+    assert "50.0 %: 1 of 2 operations on the Edge TPU (not sure: 1 to 2, 50.0 % to 100 %)" in shown
+    assert "not known: 97,344 elements: mapped at 82,944, not at 107,200" in shown
+    data = json.loads(json_text(found))
+    assert (data["mapped_fraction_least"], data["mapped_fraction_most"]) == (0.5, 1.0)
+    assert [one["certainty"] for one in data["operations"]] == ["likely", "not known"]
+    [limit] = data["limits"]
+    assert (limit["rule"], limit["mapped"], limit["left"]) == ("transpose-size", 82_944, 107_200)
+    assert len(limit["sources"]) == 2
+    assert "not sure: 1 to 2" in html(found)
+
+
+def test_warnings_are_in_every_form() -> None:
+    make = Maker()
+    ends = [make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out")]
+    middle = [make.tensor(name, [1, 4]) for name in ("a", "b")]
+    make.operator("QUANTIZE", [ends[0]], [middle[0]])
+    make.operator("RELU", [middle[0]], [middle[1]])
+    make.operator("DEQUANTIZE", [middle[1]], [ends[1]])
+    found = inspect_model(make.model(ends[:1], ends[1:]))
+    assert found.fraction == 1 / 3
+    assert "float-ends  0, 2  Inputs or outputs are floats" in text(found)
+    assert json.loads(json_text(found))["warnings"][0]["operations"] == [0, 2]
+    assert "float-ends" in html(found)
+
+
 def test_the_text_says_why_a_model_would_be_refused() -> None:
     make = Maker()
     source, made = make.tensor("x", [1, 4], "FLOAT32", scales=()), make.tensor("y", [1, 4], "FLOAT32", scales=())
     make.operator("TANH", [source], [made])
     found = text(inspect_model(make.model([source], [made])))
     assert "0 %: the compiler would refuse the model as it is" in found
-    assert "model-not-quantized  x.tflite: Model not quantized; the input x is a float. What to do: quantize" in found
+    assert "model-not-quantized  x.tflite: Model not quantized; no tensor has 8 bits. What to do: quantize" in found
 
 
 @pytest.mark.parametrize("name", ["deeplabv3_mnv2_dm05_pascal_quant", "keras_lstm_mnist_ptq"])

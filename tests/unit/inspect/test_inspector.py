@@ -34,7 +34,7 @@ def test_a_plain_model_is_predicted() -> None:
 
 def test_a_model_that_would_be_refused_is_mapped_to_nothing_and_says_why() -> None:
     make = Maker()
-    source = make.tensor("x", [1, 4, 4, 3], signature=[-1, 4, 4, 3])
+    source = make.tensor("x", [-1, 4, 4, 3])
     weights = make.weights("w", [2, 3], scales=[0.1, 0.2])
     made = make.tensor("y", [1, 2])
     make.operator("FULLY_CONNECTED", [source, weights], [made], 40)

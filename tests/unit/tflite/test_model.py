@@ -210,9 +210,43 @@ def test_large_constants_are_no_axes() -> None:
 
 def test_a_size_that_is_unknown_is_minus_one() -> None:
     make = Maker()
-    source = make.tensor("x", [1, 4], signature=[-1, 4])
+    source = make.tensor("x", [-1, 4])
     tensor = make.model([source], [source]).graph.tensors[0]
     assert (tensor.shape, tensor.static) == ((-1, 4), False)
+
+
+def test_sizes_are_those_of_the_shape_whatever_the_signature_says() -> None:
+    make = Maker()
+    source = make.tensor("x", [1, 4], signature=[-1, 4])
+    tensor = make.model([source], [source]).graph.tensors[0]
+    assert (tensor.shape, tensor.static) == ((1, 4), True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scales", "points", "dimension", "said"),
+    [
+        ([8], 8, 8, 3, "along dimension 3, of which it has 1"),
+        ([8], 1, 1, -1, "along dimension -1"),
+        ([8, 4], 8, 8, 1, "8 scales for the 4 channels"),
+        ([8], 8, 1, 0, "8 scales, but 1 zero points"),
+    ],
+)
+def test_scales_that_tensorflow_lite_refuses(
+    shape: list[int], scales: int, points: int, dimension: int, said: str
+) -> None:
+    make = Maker()
+    source = make.tensor("x", shape, scales=[0.1] * scales)
+    quantization = make.graph.tensors[source].quantization
+    quantization.zeroPoint, quantization.quantizedDimension = [0] * points, dimension
+    with pytest.raises(CoralforgeError, match=said) as raised:
+        make.model([source], [source])
+    assert raised.value.reason == "model-invalid"
+
+
+def test_a_public_model_that_tensorflow_lite_refuses(testdata: Path) -> None:
+    with pytest.raises(CoralforgeError, match="dimension 3, of which it has 1") as raised:
+        read_model(testdata / "person_detect_model.tflite")
+    assert raised.value.reason == "model-invalid"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

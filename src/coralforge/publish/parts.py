@@ -1,0 +1,187 @@
+"""Makes the parts of a release, one for each platform, and what stands for all of them together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from coralforge import __version__
+from coralforge.bundle.manifest import Manifest
+from coralforge.bundle.peek import packed_manifest
+from coralforge.errors import gate_error, user_error
+from coralforge.events import Note, Sink
+from coralforge.pipeline.executor import run_plan
+from coralforge.plan import Stage
+from coralforge.publish.changelog import section
+from coralforge.publish.difference import differing
+from coralforge.publish.names import (
+    ARCHIVE,
+    INSTALLER,
+    LATEST,
+    NOTES,
+    PROVENANCE,
+    SBOM,
+    SIGNATURE,
+    SUMS,
+    PartName,
+    beside,
+)
+from coralforge.publish.origin import Origin
+from coralforge.publish.provenance import write_provenance
+from coralforge.publish.sbom import write_sbom
+from coralforge.publish.sign import sign
+from coralforge.settings import Cache, Settings
+from coralforge.util import atomic
+from coralforge.util.fingerprint import of_file
+
+
+@dataclass(frozen=True)
+class Part:
+    """One platform's bundle in the folder of a release."""
+
+    archive: Path
+    digest: str
+    manifest: Manifest
+
+
+def make_part(settings: Settings, origin: Origin, folder: Path, sink: Sink, twice: bool = False) -> Part:
+    """Build one platform's bundle and put it into ``folder`` under a release's name, with SBOM and provenance.
+
+    Args:
+        twice: build it again, with an empty cache, and refuse it unless both have the same bytes.
+
+    Raises:
+        CoralforgeError: as ``run_plan``; with ``twice`` ``release-differs``, exit code 6.
+    """
+    built = _bundle(settings, sink)
+    digest = of_file(built)
+    manifest = _manifest(built)
+    if twice:
+        _build_again(settings, built, sink)
+    archive = folder / f"{PartName.of(manifest)}{ARCHIVE}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic.replacing(archive) as (copy,):
+        shutil.copyfile(built, copy)
+    atomic.write_all(
+        {
+            beside(archive, SBOM): write_sbom(manifest, digest, origin),
+            beside(archive, PROVENANCE): write_provenance(archive.name, digest, manifest, settings.toolchain, origin),
+        }
+    )
+    return Part(archive, digest, manifest)
+
+
+def finish(folder: Path, project: Path, origin: Origin, key: Path | None) -> tuple[Part, ...]:
+    """Complete a release's folder: notes, installer, latest.json, SHA256SUMS, and with ``key`` its signature.
+
+    Every bundle in it must have been made by this version, and have its SBOM and provenance.
+
+    Raises:
+        CoralforgeError: ``release-parts``, ``release-changelog``, ``sign-key``, exit code 2.
+    """
+    parts = tuple(_parts(folder))
+    if not parts:
+        raise user_error(
+            f"{folder} has no bundle of version {__version__}",
+            reason="release-parts",
+            remedy="run invoke release, or invoke release --arch ARCH for each part",
+        )
+    (folder / SIGNATURE).unlink(missing_ok=True)  # that of other digests
+    atomic.write_all(
+        {
+            folder / NOTES: section(project / "CHANGELOG.md", __version__).encode(),
+            folder / INSTALLER: (project / "scripts" / INSTALLER).read_bytes(),
+            folder / LATEST: _latest(parts, origin),
+        }
+    )
+    (folder / INSTALLER).chmod(0o755)
+    listed = sorted(p for p in folder.iterdir() if p.is_file() and p.name not in (SUMS, SIGNATURE))
+    atomic.write(folder / SUMS, "".join(f"{of_file(path)}  {path.name}\n" for path in listed).encode())
+    if key is not None:
+        sign(folder / SUMS, key)
+    return parts
+
+
+def _parts(folder: Path) -> Iterator[Part]:
+    for archive in sorted(folder.glob(f"*{ARCHIVE}")):
+        manifest = packed_manifest(archive)
+        wanted = f"{PartName.of(manifest)}{ARCHIVE}" if manifest else "the name of a bundle"
+        lacking = [place.name for end in (SBOM, PROVENANCE) if not (place := beside(archive, end)).is_file()]
+        if manifest is None or archive.name != wanted or manifest.coralforge != __version__ or lacking:
+            raise user_error(
+                f"{archive} is no part of release {__version__}",
+                reason="release-parts",
+                details=f"missing: {', '.join(lacking)}" if lacking else f"by its content it is {wanted}",
+                remedy="remove it, or make it again with `invoke release`",
+            )
+        yield Part(archive, of_file(archive), manifest)
+
+
+def _latest(parts: Sequence[Part], origin: Origin) -> bytes:
+    """For scripts that download: which bundle is for which board."""
+    data = {
+        "format": 1,
+        "version": __version__,
+        "commit": origin.commit or None,
+        "bundles": [
+            {
+                "name": part.archive.name,
+                "arch": part.manifest.arch.value,
+                "triple": part.manifest.triple,
+                "tflite": part.manifest.release,
+                "glibc": part.manifest.floors.get("GLIBC"),
+                "variants": [variant.value for variant in part.manifest.variants],
+                "simulated": part.manifest.simulated,
+                "sha256": part.digest,
+                "size": part.archive.stat().st_size,
+            }
+            for part in parts
+        ],
+    }
+    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _bundle(settings: Settings, sink: Sink) -> Path:
+    place = run_plan(settings, Stage.BUNDLE, sink).places[Stage.BUNDLE]
+    return place / f"{settings.bundle_name}{ARCHIVE}"
+
+
+def _manifest(archive: Path) -> Manifest:
+    manifest = packed_manifest(archive)
+    if manifest is None:
+        raise AssertionError(f"{archive} was just made and has no manifest")
+    return manifest
+
+
+def _build_again(settings: Settings, built: Path, sink: Sink) -> None:
+    with fresh_cache(settings) as fresh:
+        again = _bundle(fresh, sink)
+        if of_file(again) != of_file(built):
+            raise gate_error(
+                f"{built.name} has other bytes when it is built a second time",
+                reason="release-differs",
+                details="\n".join(differing(built, again)[:20]),
+                remedy="run invoke clean and try again; if it stays so, it is a bug in coralforge: please report it",
+            )
+    sink.emit(Note(f"{built.name}: built twice, the second time with an empty cache: the same bytes"))
+
+
+@contextmanager
+def fresh_cache(settings: Settings) -> Iterator[Settings]:
+    """The same settings with a cache that holds downloads and nothing else; it is removed at the end.
+
+    The builder image is not made again: its name is the digest of all that goes into it.
+    """
+    settings.cache.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="again-", dir=settings.cache.work) as folder:
+        cache = Cache(Path(folder, "cache"))
+        cache.downloads.mkdir(parents=True)
+        for download in settings.cache.downloads.iterdir():
+            if download.is_file():
+                (cache.downloads / download.name).hardlink_to(download)
+        yield replace(settings, cache=cache)

@@ -1,0 +1,126 @@
+"""A release is believed as far as it agrees with itself and its signature, and what was not checked is said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coralforge.publish.names import PROVENANCE, SBOM, SUMS, beside
+from coralforge.publish.verify import Check, verify
+from coralforge.util.fingerprint import of_file
+from tests.unit.publish.conftest import Release, make_key
+
+
+def results(release: Release, signers: Path | None = None) -> dict[str, bool | None]:
+    return {check.name: check.good for check in verify(release.archive, release.folder / "work", signers)}
+
+
+def edit(path: Path, change: Callable[[dict[str, object]], None]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def resum(release: Release) -> None:
+    """As somebody would who can write SHA256SUMS, but has no key."""
+    sums = release.folder / SUMS
+    names = [line.split()[1] for line in sums.read_text().splitlines()]
+    sums.write_text("".join(f"{of_file(release.folder / name)}  {name}\n" for name in names))
+
+
+def test_a_whole_release_is_right(release: Release) -> None:
+    expected = {"digest": True, "signature": True, "content": True, "SBOM": True, "provenance": True}
+    assert results(release, release.signers) == expected
+    assert not (release.folder / "work").exists() or list((release.folder / "work").iterdir()) == []
+
+
+def test_without_signers_the_signature_is_said_to_be_unverified(release: Release) -> None:
+    assert results(release)["signature"] is None
+
+
+def test_a_key_that_is_not_allowed_is_nobodys(release: Release, tmp_path: Path) -> None:
+    _, others = make_key(tmp_path, "stranger")
+    assert results(release, others)["signature"] is False
+
+
+def test_new_sums_for_a_changed_file_do_not_have_the_old_signature(release: Release) -> None:
+    edit(beside(release.archive, SBOM), lambda data: data.update(version=7))
+    resum(release)
+    assert results(release, release.signers)["signature"] is False
+
+
+def test_a_signature_for_another_purpose_is_not_taken(release: Release) -> None:
+    """Whoever signs mail or commits with the same key has not signed a release."""
+    sums = release.folder / SUMS
+    (release.folder / "SHA256SUMS.sig").unlink()
+    subprocess.run(
+        ["ssh-keygen", "-Y", "sign", "-f", release.key, "-n", "file", sums], check=True, capture_output=True
+    )
+    assert results(release, release.signers)["signature"] is False
+
+
+def test_one_flipped_bit_is_noticed(release: Release) -> None:
+    data = bytearray(release.archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    release.archive.write_bytes(data)
+    found = results(release, release.signers)
+    assert found["digest"] is False
+    assert found["content"] is False
+
+
+def test_a_bundle_that_the_sums_do_not_name_is_wrong(release: Release) -> None:
+    sums = release.folder / SUMS
+    lines = [line for line in sums.read_text().splitlines(keepends=True) if release.archive.name not in line]
+    sums.write_text("".join(lines))
+    assert results(release)["digest"] is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["components"].pop(0),
+        lambda data: data["components"][0].update(name="other"),
+        lambda data: data["metadata"]["component"]["hashes"][0].update(content="0" * 64),
+    ],
+)
+def test_an_sbom_of_something_else_is_wrong(release: Release, change: Callable[[dict[str, object]], None]) -> None:
+    edit(beside(release.archive, SBOM), change)
+    assert results(release)["SBOM"] is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["subject"][0]["digest"].update(sha256="0" * 64),
+        lambda data: data["predicate"]["buildDefinition"]["externalParameters"].update(arch="x86_64"),
+        lambda data: data.update(predicateType="https://example.org"),
+        lambda data: data.update(more=1),
+    ],
+)
+def test_a_provenance_of_something_else_is_wrong(
+    release: Release, change: Callable[[dict[str, object]], None]
+) -> None:
+    edit(beside(release.archive, PROVENANCE), change)
+    assert results(release)["provenance"] is False
+
+
+@pytest.mark.parametrize("name", [SBOM, PROVENANCE])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\x00", '{"components": 1}', "[" * 100_000, '{"subject": []}'])
+def test_nonsense_is_wrong_and_no_crash(release: Release, name: str, text: str) -> None:
+    beside(release.archive, name).write_text(text)
+    found = [check for check in verify(release.archive, release.folder / "work", None) if check.good is False]
+    assert [check.name for check in found] == [{SBOM: "SBOM", PROVENANCE: "provenance"}[name]]
+
+
+@pytest.mark.parametrize("name", [SBOM, PROVENANCE])
+def test_what_is_not_there_is_said_to_be_unverified(release: Release, name: str) -> None:
+    beside(release.archive, name).unlink()
+    assert None in results(release, release.signers).values()
+
+
+def test_a_check_is_one_sentence() -> None:
+    assert str(Check("digest", None, "none is beside it")) == "digest: not verified: none is beside it"

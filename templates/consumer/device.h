@@ -3,20 +3,17 @@
 #ifndef CORAL_DEVICE_H_
 #define CORAL_DEVICE_H_
 
-#include <dirent.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "cli.h"
+#include "advice.h"
 #include "edgetpu_c.h"
+#include "system.h"
 
 namespace coral {
 
@@ -34,32 +31,8 @@ struct Device {
   bool Known() const { return !node.empty(); }
 
   // What to try when it does not do as it should.
-  const char* Remedy() const {
-    return usb ? "check the cable, the port (directly on the board, not on a hub) and the power supply (or "
-                 "take a "
-                 "hub with its own), then unplug it and plug it in again"
-               : "see what its driver says (dmesg | grep apex), then restart the board";
-  }
+  std::string Remedy() const { return LostAction(usb); }
 };
-
-// Tests put a folder with sys/ and dev/ in the place of the root folder.
-inline std::string SystemRoot() {
-  const char* const root = getenv("CORAL_TEST_ROOT");
-  return root == nullptr ? "" : root;
-}
-
-// The first word of a small file; empty when it cannot be read.
-inline std::string ReadWord(const std::string& path) {
-  std::ifstream file(path);
-  std::string word;
-  file >> word;
-  return word;
-}
-
-inline bool IsNode(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0 && !S_ISDIR(info.st_mode);
-}
 
 // An Edge TPU changes its USB id when it gets its firmware.
 inline bool IsEdgeTpu(const std::string& vendor, const std::string& product, bool* firmware) {
@@ -67,11 +40,9 @@ inline bool IsEdgeTpu(const std::string& vendor, const std::string& product, boo
   return *firmware || (vendor == "1a6e" && product == "089a");
 }
 
-inline std::string LastPart(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 // Fills in what /sys says of a USB device; leaves `device` as it is when there is no Edge TPU at that port.
 inline void LookUpUsb(Device* device) {
-  const std::string folder = SystemRoot() + "/sys/bus/usb/devices/" + LastPart(device->path);
+  const std::string folder = In("/sys/bus/usb/devices/" + LastPart(device->path));
   bool firmware = false;
   if (!IsEdgeTpu(ReadWord(folder + "/idVendor"), ReadWord(folder + "/idProduct"), &firmware)) return;
   const int bus = atoi(ReadWord(folder + "/busnum").c_str());
@@ -79,19 +50,19 @@ inline void LookUpUsb(Device* device) {
   if (bus <= 0 || number <= 0) return;
   char node[64];
   std::snprintf(node, sizeof(node), "/dev/bus/usb/%03d/%03d", bus, number);
-  device->node = SystemRoot() + node;
+  device->node = In(node);
   device->firmware = firmware;
-  device->megabits = atof(ReadWord(folder + "/speed").c_str());
+  device->megabits = ReadNumber(folder + "/speed", 0);
   char* const port = realpath((folder + "/port").c_str(), nullptr);
   device->place = port == nullptr ? folder : port;
   free(port);
 }
 
 inline void LookUpPci(Device* device) {
-  const std::string folder = SystemRoot() + "/sys/class/apex/" + LastPart(device->path);
+  const std::string folder = In("/sys/class/apex/" + LastPart(device->path));
   struct stat info;
   if (stat(folder.c_str(), &info) != 0) return;
-  device->node = SystemRoot() + device->path;
+  device->node = In(device->path);
   device->place = folder;
 }
 
@@ -124,39 +95,15 @@ inline std::vector<Device> ListDevices() {
   return devices;
 }
 
-inline std::vector<std::string> EntriesOf(const std::string& folder) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
-  while (const dirent* entry = entries ? readdir(entries.get()) : nullptr) {
-    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+// Every USB Edge TPU that the system has, whether or not libedgetpu lists it.
+inline std::vector<Device> PluggedIn() {
+  std::vector<Device> devices;
+  const std::string folder = "/sys/bus/usb/devices/";
+  for (const auto& name : EntriesOf(In(folder))) {
+    const Device device = LookUp(true, folder + name);
+    if (device.Known()) devices.push_back(device);
   }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-// Edge TPUs that the system has and libedgetpu did not list, each in a sentence that says why.
-inline std::vector<std::string> Unlisted(const std::vector<Device>& listed) {
-  std::vector<std::string> found;
-  const std::string usb = "/sys/bus/usb/devices/";
-  for (const auto& name : EntriesOf(SystemRoot() + usb)) {
-    const Device device = LookUp(true, usb + name);
-    const auto same = [&](const Device& other) { return other.path == device.path; };
-    if (!device.Known() || std::any_of(listed.begin(), listed.end(), same)) continue;
-    found.push_back("the Edge TPU " + device.name + " is plugged in, but libedgetpu does not see it" +
-                    (IsNode(device.node)
-                         ? ""
-                         : ": there is no " + device.node + " (a container has to be given /dev/bus/usb)"));
-  }
-  const std::string pci = SystemRoot() + "/sys/bus/pci/devices/";
-  for (const auto& name : EntriesOf(pci)) {
-    const std::string folder = pci + name;
-    if (ReadWord(folder + "/vendor") != "0x1ac1" || ReadWord(folder + "/device") != "0x089a") continue;
-    struct stat info;
-    if (stat((folder + "/driver").c_str(), &info) == 0) continue;
-    found.push_back("the Edge TPU at PCI address " + Printable(name) +
-                    " has no driver: the kernel modules gasket and apex are not loaded");
-  }
-  return found;
+  return devices;
 }
 
 }  // namespace coral

@@ -16,16 +16,29 @@
 #include <string>
 #include <vector>
 
-#include "cli.h"
+#include "advice.h"
 #include "device.h"
 #include "device_owner.h"
+#include "system.h"
+#include "udev.h"
 
 namespace coral {
 
-// What keeps a device from being opened; `code` is kOk when nothing does.
-struct Obstacle {
-  ExitCode code = kOk;
-  std::string text;
+// Everything that decides whether this user may open a device's node. Nothing is sent to the device.
+struct Access {
+  int error = 0;  // of opening it; 0 when it may be opened
+  std::string user, owner, group, mode;
+  unsigned uid = 0, gid = 0;    // of the node
+  bool group_may = false;       // whether its group, which is not root's, may read and write it
+  bool in_session = false;      // whether this process is in that group
+  bool member = false;          // whether the system's list of groups has the user in it
+  bool plugdev = false;         // whether there is a group plugdev
+  bool plugdev_member = false;  // whether the list has the user in that
+  std::string process;          // who has the device, for people; empty for nobody that can be seen
+  std::string container;        // its kind, or empty
+  std::string grant;            // how a container of that kind is given the device
+  std::string rules_file;       // the rules to install
+  UdevRules udev;
 };
 
 inline std::string UserName(uid_t user) {
@@ -49,60 +62,10 @@ inline bool IsMember(const std::string& user, const std::string& group_name) {
   return false;
 }
 
-inline std::string ShellQuoted(const std::string& text) {
-  if (text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@=") ==
-      std::string::npos) {
-    return text;
-  }
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
-// The udev rules of the bundle that the program is in; without a bundle around it, their name.
-inline std::string RulesFile() {
-  const std::string name = "70-coral-edgetpu.rules";
-  char program[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", program, sizeof(program));
-  if (length > 0) {
-    std::string folder(program, static_cast<size_t>(length));
-    for (int up = 0; up < 2; ++up) folder.resize(std::min(folder.rfind('/'), folder.size()));
-    const std::string path = folder + "/share/udev/" + name;
-    if (access(path.c_str(), R_OK) == 0) return ShellQuoted(path);
-  }
-  return name;
-}
-
-// What an administrator types so that `user` may open a node that belongs to `group`.
-inline std::string PermissionRemedy(const std::string& user, const std::string& group, bool group_may) {
-  const std::string wanted = group_may ? group : "plugdev";
-  if (group_may && IsMember(user, group)) {
-    return "you were added to group " + group + " after you logged in: log out and in again";
-  }
-  std::string commands;
-  const auto add = [&](const std::string& command) {
-    commands += (commands.empty() ? "" : " && ") + command;
-  };
-  if (!group_may) {
-    if (getgrnam("plugdev") == nullptr) add("groupadd plugdev");
-    add("cp " + RulesFile() + " /etc/udev/rules.d/");
-    add("udevadm control --reload-rules");
-    add("udevadm trigger");
-  }
-  const bool member = IsMember(user, wanted);
-  if (!member) add("usermod -aG " + wanted + " " + ShellQuoted(user));
-  return "as root, run: " + commands + (member ? "" : "; then log out and in again");
-}
-
-inline std::string ForbiddenText(const Device& device, const struct stat& info) {
-  char mode[8];
-  std::snprintf(mode, sizeof(mode), "%04o", static_cast<unsigned>(info.st_mode & 07777));
-  const std::string user = UserName(geteuid());
-  const std::string group = GroupName(info.st_gid);
-  const bool group_may = info.st_gid != 0 && (info.st_mode & 0060) == 0060;
-  return "user " + user + " may not open the Edge TPU " + device.name + ": " + device.node + " belongs to " +
-         UserName(info.st_uid) + ":" + group + " with mode " + mode + "; " +
-         PermissionRemedy(user, group, group_may);
+inline bool InSession(gid_t group) {
+  std::vector<gid_t> groups(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
+  groups.resize(static_cast<size_t>(std::max(getgroups(static_cast<int>(groups.size()), groups.data()), 0)));
+  return getegid() == group || std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
 // The error of opening the device's node, 0 for none. A USB node is opened and closed, which sends nothing to
@@ -115,26 +78,93 @@ inline int OpenError(const Device& device) {
   return 0;
 }
 
-// Looks at a device without sending it anything.
-inline Obstacle FindObstacle(const Device& device) {
-  if (!device.Known()) return {};
-  const int error = OpenError(device);
+inline Access ProbeAccess(const Device& device) {
+  Access access;
+  access.error = OpenError(device);
+  access.container = ContainerKind();
+  access.grant =
+      device.usb ? GrantUsb(access.container) : GrantPci(access.container, device.path, MajorOf("apex"));
+  const int process = OwnerOf(device);
+  if (process != 0) access.process = ProcessName(process);
   struct stat info;
-  if (error == EACCES && stat(device.node.c_str(), &info) == 0)
-    return {kForbidden, ForbiddenText(device, info)};
-  if (error == ENOENT) {
-    return {kForbidden, "the Edge TPU " + device.name + " cannot be opened: there is no " + device.node +
-                            " (a container has to be given it, for example by --device " +
-                            (device.usb ? "/dev/bus/usb" : device.node) + ")"};
+  if (stat(device.node.c_str(), &info) != 0) return access;
+  char mode[8];
+  std::snprintf(mode, sizeof(mode), "%04o", static_cast<unsigned>(info.st_mode & 07777));
+  access.mode = mode;
+  access.uid = info.st_uid;
+  access.gid = info.st_gid;
+  access.user = UserName(geteuid());
+  access.owner = UserName(info.st_uid);
+  access.group = GroupName(info.st_gid);
+  if (access.error == 0) return access;
+  access.group_may = info.st_gid != 0 && (info.st_mode & 0060) == 0060;
+  access.in_session = InSession(info.st_gid);
+  access.member = IsMember(access.user, access.group);
+  access.plugdev = getgrnam("plugdev") != nullptr;
+  access.plugdev_member = IsMember(access.user, "plugdev");
+  access.udev = ProbeUdev();
+  access.rules_file = RulesFile();
+  return access;
+}
+
+// The words of the advice on access.
+inline Words AccessWords(const Device& device, const Access& access) {
+  const bool member = access.group_may ? access.member : access.plugdev_member;
+  const std::string wanted = access.group_may ? access.group : "plugdev";
+  const std::string join = "usermod -aG " + wanted + " " + ShellQuoted(access.user);
+  return {{"device", device.name},
+          {"node", device.node},
+          {"user", access.user},
+          {"owner", access.owner},
+          {"group", access.group},
+          {"mode", access.mode},
+          {"gid", std::to_string(access.gid)},
+          {"wanted", wanted},
+          {"join", join},
+          {"then_join", member ? "" : " && " + join + "; then log out and in again"},
+          {"groupadd", access.plugdev ? "" : "groupadd plugdev && "},
+          {"rules", device.usb ? access.udev.usb_files : access.udev.pci_files},
+          {"rules_file", access.rules_file},
+          {"container", access.container},
+          {"grant", access.grant},
+          {"error", std::strerror(access.error)}};
+}
+
+// Which advice there is for a node that this user may not open.
+inline const char* WhyForbidden(const Device& device, const Access& access) {
+  constexpr unsigned kNobody = 65534;  // also what stands for users that a container does not have
+  const UdevRules& udev = access.udev;
+  if (access.group_may && access.in_session) return "policy";
+  if (!access.container.empty()) {
+    if (access.uid == kNobody) return "container-owner";
+    if (access.container == "docker" || access.container == "podman")
+      return access.group_may ? "container-group" : "container-rules";
   }
-  const int owner = OwnerOf(device);
-  if (owner != 0) return {kBusy, BusyText(device, owner)};
-  if (error == 0) return {};
-  const std::string text =
-      "the Edge TPU " + device.name + " cannot be opened: " + device.node + ": " + std::strerror(error);
-  if (error == EPERM) return {kForbidden, text + " (a container or a security policy forbids it)"};
-  if (error == EACCES) return {kForbidden, text};
-  return {kLost, text + "; " + device.Remedy()};
+  if (access.group_may) return access.member ? "login-again" : "join-group";
+  if (!udev.runs) return "no-udev";
+  if (device.usb ? !udev.AnyUsb() : !udev.pci) return "rules-missing";
+  if (device.usb && !(device.firmware ? udev.running : udev.waiting)) return "rules-one-id";
+  return "rules-not-applied";
+}
+
+// What keeps a device from being used; nothing when nothing is known to. Pure.
+inline Finding JudgeAccess(const Device& device, const Access& access) {
+  const auto advise = [&](const char* id) { return Advise(id, AccessWords(device, access)); };
+  if (access.error == EACCES && !access.mode.empty()) return advise(WhyForbidden(device, access));
+  if (access.error == ENOENT) {
+    if (access.container.empty()) return advise(device.usb ? "usb-no-node" : "pci-no-node");
+    return advise(device.usb ? "usb-no-node-container" : "pci-no-node-container");
+  }
+  if (!access.process.empty()) return Advise("busy", {{"device", device.name}, {"owner", access.process}});
+  if (access.error == 0) return {};
+  if (access.error == EPERM && !access.container.empty()) return advise("cgroup");
+  if (access.error == EPERM || access.error == EACCES) return advise("policy");
+  return advise(device.usb ? "usb-lost" : "pci-lost");
+}
+
+// Looks at a device without sending it anything.
+inline Finding FindObstacle(const Device& device) {
+  return device.Known() ? JudgeAccess(device, ProbeAccess(device)) : Finding();
 }
 
 }  // namespace coral

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <string>
 
+#include "advice.h"
 #include "cli.h"
 #include "device.h"
 
@@ -79,10 +80,10 @@ inline std::string ProcessName(int process) {
   return "process " + std::to_string(process) + (name.empty() ? "" : " (" + Printable(name) + ")");
 }
 
-inline std::string BusyText(const Device& device, int owner) {
-  return "the Edge TPU " + device.name + " is used by " +
-         (owner == 0 ? "another program" : ProcessName(owner)) +
-         ": only one program at a time can have it, and opening it now would take it away";
+inline Failure BusyFailure(const Device& device, int owner) {
+  const Finding busy = Advise(
+      "busy", {{"device", device.name}, {"owner", owner == 0 ? "another program" : ProcessName(owner)}});
+  return Failure(busy.code, busy.Text());
 }
 
 // The right to open a device, for as long as one exists. It is a lock on the folder of /sys that stands for
@@ -114,7 +115,7 @@ class DeviceClaim {
     // A folder that cannot be locked at all keeps nobody out, and nobody from their work.
     if (file_ < 0 || flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
     close(file_);
-    throw Failure(kBusy, BusyText(device, OwnerOf(device)));
+    throw BusyFailure(device, OwnerOf(device));
   }
 
   const int file_;

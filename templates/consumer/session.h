@@ -24,6 +24,7 @@
 #include "tensorflow/lite/interpreter_builder.h"
 #include "tensorflow/lite/kernels/register.h"
 #include "tensorflow/lite/model_builder.h"
+#include "unlisted.h"
 #include "versions.h"
 #include "watchdog.h"
 
@@ -125,8 +126,8 @@ class Session {
     device_ = Choose(index);
     placement_.type = device_.usb ? "usb" : "pci";
     placement_.path = Printable(device_.path);
-    const Obstacle obstacle = FindObstacle(device_);
-    if (obstacle.code != kOk) throw Failure(obstacle.code, obstacle.text);
+    const Finding obstacle = FindObstacle(device_);
+    if (obstacle.code != kOk) throw Failure(obstacle.code, obstacle.Text());
     if (device_.Known()) claim_ = DeviceClaim::Take(device_);
     Open();
     // Creating a delegate changes nothing by itself: this is the line that puts the model on the Edge TPU.
@@ -142,12 +143,12 @@ class Session {
     const std::vector<Device> devices = ListDevices();
     const size_t count = devices.size();
     if (static_cast<size_t>(index) < count) return devices[static_cast<size_t>(index)];
-    const std::vector<std::string> unlisted = IsSimulated() ? std::vector<std::string>() : Unlisted(devices);
+    const std::vector<Finding> unlisted = IsSimulated() ? std::vector<Finding>() : Unlisted(devices);
     throw Failure(kNoEdgeTpu, path_ + " is compiled for the Edge TPU, but " +
                                   (count != 0          ? "there is no device " + std::to_string(index)
-                                   : !unlisted.empty() ? unlisted[0]
+                                   : !unlisted.empty() ? unlisted[0].Text()
                                                        : "there is none here") +
-                                  "; it cannot run on the CPU instead (lstpu shows the devices)");
+                                  "; it cannot run on the CPU instead (lstpu --diagnose says more)");
   }
 
   void Open() {
@@ -168,17 +169,18 @@ class Session {
     if (!device_.Known()) throw Failure(kNoEdgeTpu, name + " cannot be opened; libedgetpu gives no reason");
     const Device now = LookUpAgain(device_);
     if (!now.Known()) throw Failure(kLost, name + " went away while it was opened; " + device_.Remedy());
-    const int owner = OwnerOf(now);
-    if (owner != 0) throw Failure(kBusy, BusyText(now, owner));
+    // With its firmware it has another id and another node, and udev rules or a container may forbid that
+    // one.
+    const Finding obstacle = FindObstacle(now);
+    if (obstacle.code != kOk) throw Failure(obstacle.code, obstacle.Text());
     throw Failure(kLost, name + (now.firmware ? " does not answer" : " did not take its firmware") +
                              ", or a program of another user has it; " + device_.Remedy());
   }
 
   [[noreturn]] void FailRunning() const {
     if (placement_.edge_tpu && IsGone()) {
-      throw Failure(kLost, "the Edge TPU " + device_.name + " went away while " + path_ +
-                               " ran: " + log_.Text() +
-                               (placement_.simulated ? "" : std::string("; ") + device_.Remedy()));
+      throw Failure(kLost, "the Edge TPU " + device_.name + " went away while " + path_ + " ran: " +
+                               log_.Text() + (placement_.simulated ? "" : "; " + device_.Remedy()));
     }
     Fail("failed while it ran");
   }

@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import gc
 import json
-import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from coralforge.config.arch import Arch
-from coralforge.config.userlands import oldest
-from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image import board, board_run
-from coralforge.containers.image_maker import ImageMaker
-from coralforge.containers.spec import ContainerSpec, Mount
-from coralforge.containers.toolchain import builder as builder_image
-from coralforge.events import Recorder
-from coralforge.settings import Options, Project, resolve
-from tests.conftest import ROOT
+from tests.support.device_bench import RUN, Bench, device_bench
 
 pytestmark = [
     pytest.mark.docker,
     # docker-py leaves the sockets of attached streams to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-DOUBLE = ROOT / "tests/support/libedgetpu_double.cc"
 DEVICE = "/sys/bus/usb/devices/2-1"
 NODE = "/dev/bus/usb/002/004"
 
@@ -44,66 +32,27 @@ mkdir -p $root{DEVICE} $root/sys/bus/usb/devices/2-0:1.0/usb2-port1 $root/dev/bu
 cd $root{DEVICE}
 echo 18d1 >idVendor; echo 9302 >idProduct; echo 2 >busnum; echo 4 >devnum; echo 5000 >speed
 ln -s ../2-0:1.0/usb2-port1 port; : >$root{NODE}; chmod 666 $root{NODE}; cd /tmp
-program() {{ LD_LIBRARY_PATH=/double {board_run(Arch.AARCH64)} /bundle/bin/"$@"; }}
+program() {{ LD_LIBRARY_PATH=/double {RUN} /bundle/bin/"$@"; }}
 compiled=/bundle/share/models/model_edgetpu-sim.tflite
 labels=/bundle/share/models/labels.txt
 model() {{ program model $compiled $labels 0.5 "$@"; echo "exit $?"; }}
 lstpu() {{ program lstpu "$@"; echo "exit $?"; }}
 first() {{
     export LD_LIBRARY_PATH=/double DOUBLE_INVOKE=hang
-    exec {board_run(Arch.AARCH64)} /bundle/bin/model $compiled $labels 0.5 --timeout 0 2>/tmp/first
+    exec {RUN} /bundle/bin/model $compiled $labels 0.5 --timeout 0 2>/tmp/first
 }}
 opened() {{ while ! grep -qs OPENED /tmp/first; do sleep 0.1; done; }}
 """
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Runs shell scripts on the emulated board, with the bundle and the double."""
-
-    runner: DockerRunner
-    image: str
-    mounts: tuple[Mount, ...]
-
-    def run(self, script: str) -> list[str]:
-        lines: list[str] = []
-        spec = ContainerSpec("test", self.image, ("/bin/sh", "-c", PRELUDE + script), self.mounts)
-        self.runner.run(spec, lines.append)
-        return lines
-
-
 @pytest.fixture(scope="module")
 def bench(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    folder = tmp_path_factory.mktemp("devices")
-    with tarfile.open(bundle) as tar:
-        tar.extractall(folder, filter="data")
-    [unpacked] = folder.iterdir()
-    settings = resolve(Project(ROOT), Options())
-    runner = DockerRunner()
-    out = folder / "double"
-    out.mkdir()
-    out.chmod(0o777)
-    folder.chmod(0o755)
-    (folder / "exports").write_text("VER_1.0 { global: edgetpu_*; local: *; };\n")
-    command = (
-        "clang++ --target=aarch64-linux-gnu --sysroot=/opt/sysroots/aarch64-linux-gnu -fuse-ld=lld -std=c++17 -O1 "
-        "-fPIC -shared -Wl,-soname,libedgetpu.so.1 -Wl,--version-script=/request/exports -I/bundle/include "
-        "/double.cc -o /out/libedgetpu.so.1"
-    )
-    mounts = (
-        Mount(unpacked, "/bundle"),
-        Mount(DOUBLE, "/double.cc"),
-        Mount(folder / "exports", "/request/exports"),
-        Mount(out, "/out", writable=True),
-    )
-    lines: list[str] = []
-    builder = builder_image(settings)
-    done = runner.run(ContainerSpec("double", builder.tag, ("sh", "-c", command), mounts), lines.append)
-    assert done.status == 0, "\n".join(lines)
-    wanted = board(settings.project.docker, oldest(settings.floor.versions()), settings.arch)
-    image = ImageMaker.of(settings, runner.client, Recorder()).ensure(wanted)
-    yield Bench(runner, image, (Mount(unpacked, "/bundle"), Mount(out, "/double")))
-    runner.client.close()
+    with device_bench(bundle, tmp_path_factory.mktemp("devices")) as bench:
+        yield bench
+
+
+def run(bench: Bench, script: str) -> list[str]:
+    return bench.run(PRELUDE + script)
 
 
 @pytest.fixture(autouse=True)
@@ -118,14 +67,14 @@ def errors(lines: list[str]) -> list[str]:
 
 
 def test_a_device_that_works_runs_the_model(bench: Bench) -> None:
-    lines = bench.run("model")
+    lines = run(bench, "model")
     assert errors(lines) == []
     assert f"ran: on the Edge TPU (usb {DEVICE}; 1 of 1 operations)" in lines
     assert lines[-1] == "exit 0"
 
 
 def test_a_device_that_may_not_be_opened_is_one_line_and_not_tried(bench: Bench) -> None:
-    lines = bench.run(f"chmod 0 $root{NODE}; model; lstpu --check")
+    lines = run(bench, f"chmod 0 $root{NODE}; model; lstpu --check")
     text, again = errors(lines)
     for part in (
         "may not open the Edge TPU usb 2-1",
@@ -141,15 +90,15 @@ def test_a_device_that_may_not_be_opened_is_one_line_and_not_tried(bench: Bench)
 
 
 def test_a_device_without_its_node_is_named(bench: Bench) -> None:
-    lines = bench.run(f"rm $root{NODE}; model")
+    lines = run(bench, f"rm $root{NODE}; model")
     assert f"there is no /tmp/root{NODE}" in errors(lines)[0]
     assert "OPENED" not in lines
     assert lines[-1] == "exit 6"
 
 
 def test_lstpu_shows_speed_firmware_and_whether_it_may_be_opened(bench: Bench) -> None:
-    lines = bench.run(
-        f"cd $root{DEVICE}; lstpu; echo 480 >speed; echo 1a6e >idVendor; echo 089a >idProduct; lstpu --json"
+    lines = run(
+        bench, f"cd $root{DEVICE}; lstpu; echo 480 >speed; echo 1a6e >idVendor; echo 089a >idProduct; lstpu --json"
     )
     assert lines[0] == f"0  USB  {DEVICE}  USB 3 (5000 Mbit/s), may be opened"
     data = json.loads("\n".join(lines[lines.index("{") : lines.index("}") + 1]))
@@ -164,7 +113,7 @@ def test_lstpu_shows_speed_firmware_and_whether_it_may_be_opened(bench: Bench) -
 
 
 def test_one_that_libedgetpu_does_not_list_is_told_apart_from_none(bench: Bench) -> None:
-    lines = bench.run("unset DOUBLE_PATH; lstpu --require; model; rm -r $root/sys; lstpu --require; model")
+    lines = run(bench, "unset DOUBLE_PATH; lstpu --require; model; rm -r $root/sys; lstpu --require; model")
     assert [line for line in lines if line.startswith("exit")] == ["exit 4"] * 4
     assert "is plugged in, but libedgetpu does not see it" in errors(lines)[0]
     assert "there is none here" in errors(lines)[1]
@@ -172,7 +121,7 @@ def test_one_that_libedgetpu_does_not_list_is_told_apart_from_none(bench: Bench)
 
 @pytest.mark.parametrize("where", ["OPEN", "INVOKE"])
 def test_every_wait_has_an_end(bench: Bench, where: str) -> None:
-    lines = bench.run(f"export DOUBLE_{where}=hang; model --timeout 5")
+    lines = run(bench, f"export DOUBLE_{where}=hang; model --timeout 5")
     [text] = errors(lines)
     assert "Edge TPU usb 2-1 did not end within 5 s; check the cable" in text
     assert lines[-1] == "exit 9"
@@ -180,7 +129,7 @@ def test_every_wait_has_an_end(bench: Bench, where: str) -> None:
 
 @pytest.mark.parametrize("where", ["OPEN", "INVOKE"])
 def test_a_device_that_the_library_gives_up_is_no_damaged_model(bench: Bench, where: str) -> None:
-    lines = bench.run(f"export DOUBLE_{where}=abort; model")
+    lines = run(bench, f"export DOUBLE_{where}=abort; model")
     [text] = errors(lines)
     assert "libedgetpu gave up the Edge TPU usb 2-1" in text
     assert "check the cable" in text
@@ -190,21 +139,21 @@ def test_a_device_that_the_library_gives_up_is_no_damaged_model(bench: Bench, wh
 
 @pytest.mark.parametrize("how", ["abort", "fail"])
 def test_a_device_that_was_unplugged_is_said_to_be_gone(bench: Bench, how: str) -> None:
-    lines = bench.run(f"export DOUBLE_INVOKE={how} DOUBLE_UNPLUG=$root{DEVICE}:$root{NODE}; model")
+    lines = run(bench, f"export DOUBLE_INVOKE={how} DOUBLE_UNPLUG=$root{DEVICE}:$root{NODE}; model")
     [text] = errors(lines)
     assert "the Edge TPU usb 2-1 went away" in text
     assert lines[-1] == "exit 8"
 
 
 def test_a_model_that_fails_on_a_device_that_is_there_is_the_models_failure(bench: Bench) -> None:
-    lines = bench.run("export DOUBLE_INVOKE=fail; model")
+    lines = run(bench, "export DOUBLE_INVOKE=fail; model")
     assert "failed while it ran" in errors(lines)[0]
     assert lines[-1] == "exit 5"
 
 
 def test_one_that_does_not_open_is_said_to_be_silent_or_without_firmware(bench: Bench) -> None:
-    lines = bench.run(
-        f"export DOUBLE_OPEN=null; cd $root{DEVICE}; model; echo 1a6e >idVendor; echo 089a >idProduct; model"
+    lines = run(
+        bench, f"export DOUBLE_OPEN=null; cd $root{DEVICE}; model; echo 1a6e >idVendor; echo 089a >idProduct; model"
     )
     assert "does not answer" in errors(lines)[0]
     assert "did not take its firmware" in errors(lines)[1]
@@ -212,8 +161,9 @@ def test_one_that_does_not_open_is_said_to_be_silent_or_without_firmware(bench: 
 
 
 def test_a_second_program_leaves_the_device_to_the_first(bench: Bench) -> None:
-    lines = bench.run(
-        'first & first=$!; opened\necho "first $first"; model; lstpu --check; kill -9 $first; wait $first; model'
+    lines = run(
+        bench,
+        'first & first=$!; opened\necho "first $first"; model; lstpu --check; kill -9 $first; wait $first; model',
     )
     [first] = [line.split()[1] for line in lines if line.startswith("first")]
     refused, listed = errors(lines)
@@ -225,10 +175,30 @@ def test_a_second_program_leaves_the_device_to_the_first(bench: Bench) -> None:
 
 
 def test_a_program_of_others_that_has_the_device_open_is_found(bench: Bench) -> None:
-    lines = bench.run(
+    lines = run(
+        bench,
         f"sleep 600 <>$root{NODE} & other=$!; echo other $other; model; kill $other; wait $other\n"
-        f"sleep 600 <$root{NODE} & reader=$!; model; kill $reader"
+        f"sleep 600 <$root{NODE} & reader=$!; model; kill $reader",
     )
     [other] = [line.split()[1] for line in lines if line.startswith("other")]
     assert f"is used by process {other} (sleep)" in errors(lines)[0]
     assert [line for line in lines if line.startswith("exit")] == ["exit 7", "exit 0"]
+
+
+def test_who_has_the_device_is_diagnosed(bench: Bench) -> None:
+    lines = run(bench, f"sleep 600 <>$root{NODE} & other=$!; echo other $other; lstpu --diagnose; kill $other")
+    [other] = [line.split()[1] for line in lines if line.startswith("other")]
+    assert any(line.startswith("1. in the way: ") and f"process {other} (sleep)" in line for line in lines)
+    assert lines[-1] == "exit 7"
+
+
+def test_a_node_that_even_its_group_cannot_open_is_a_policys_fault(bench: Bench) -> None:
+    lines = run(bench, f"chmod 0060 $root{NODE}; lstpu --diagnose")
+    assert any("SELinux" in line for line in lines)
+    assert lines[-1] == "exit 6"
+
+
+def test_a_failure_at_work_names_what_the_diagnosis_names(bench: Bench) -> None:
+    lines = run(bench, "export DOUBLE_INVOKE=hang; model --timeout 5; export DOUBLE_INVOKE=abort; model")
+    for text in errors(lines):
+        assert "check the cable" in text and text.endswith("lstpu --diagnose says more")

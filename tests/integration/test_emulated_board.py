@@ -11,6 +11,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,22 @@ def test_the_bundle_passes_as_an_ordinary_user_of_a_board(cli: Checkout, bundle:
     assert re.fullmatch(r"\d+\.\d+\.\d+.*-arm64", data["board"]["kernel"])
     assert data["board"]["emulator"].startswith("QEMU")
     assert not any("emulated-board-smoke" in one.name for one in connect().containers.list(all=True))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The exit code of lstpu --diagnose, the ids of what it found, what to do about the first, and all it said."""
+
+    status: int
+    ids: list[str]
+    action: str
+    data: dict[str, Any]
+
+    def commands(self) -> str:
+        """What root is told to run."""
+        said = re.search(r"as root, run: ([^;]*)", self.action)
+        assert said, self.action
+        return said[1]
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,13 @@ class Desk:
     def model(self, file: str = COMPILED.name, user: str = USER) -> Ran:
         return self.run(f"bin/model ~{USER}/{file} ~{USER}/{LABELS.name} ~{USER}/{IMAGE.name} 0", user)
 
+    def diagnosis(self, user: str = USER) -> Diagnosis:
+        """What lstpu --diagnose says to a user."""
+        ran = self.run("bin/lstpu --diagnose --json", user)
+        data = json.loads(ran.output)
+        found = data["diagnosis"]
+        return Diagnosis(ran.status, [one["id"] for one in found], found[0]["action"] if found else "", data)
+
     def address(self) -> int:
         """The device's number on its bus, which is new after each enumeration."""
         return int(self.run("cat /sys/bus/usb/devices/[12]-1/devnum").output)
@@ -132,13 +156,15 @@ def test_without_udev_rules_the_device_is_refused_and_what_is_said_to_do_helps(d
     assert refused.status == FORBIDDEN, refused.output
     assert "70-coral-edgetpu.rules" in refused.output
     assert f"{USER} may not open" in refused.output
-    smoke = desk.run("CORALFORGE_RUNS=2 ./smoke.sh")
+    smoke = desk.run("CORALFORGE_RUNS=2 ./smoke.sh --report report.json; s=$?; cat report.json >&2; exit $s")
     assert smoke.status == 1, smoke.output
-    said = re.search(r"as root, run: (.*)", refused.output)
-    assert said, refused.output
-    ran = desk.board.ssh.run(f"{said[1].split(';')[0]} && udevadm settle", user=ROOT, seconds=NET)
+    assert "in the way: user coral may not open" in smoke.output
+    found = desk.diagnosis()
+    assert (found.status, found.ids[0]) == (FORBIDDEN, "rules-missing")
+    ran = desk.board.ssh.run(f"{found.commands()} && udevadm settle", user=ROOT, seconds=NET)
     assert ran.status == 0, ran.output
     assert desk.model().status == 0
+    assert desk.diagnosis().ids == []
 
 
 def test_who_is_not_in_the_group_is_told_to_join_it(desk: Desk) -> None:
@@ -150,6 +176,85 @@ def test_who_is_not_in_the_group_is_told_to_join_it(desk: Desk) -> None:
     desk.board.ssh.check(f"usermod -aG plugdev {GUEST}", user=ROOT, seconds=NET)
     assert desk.model(user=GUEST).status == 0
     desk.board.ssh.check(f"gpasswd -d {GUEST} plugdev", user=ROOT, seconds=NET)
+
+
+def test_without_a_device_the_report_says_why_and_on_what(desk: Desk) -> None:
+    desk.unplug()
+    found = desk.diagnosis()
+    assert (found.status, found.ids) == (NO_DEVICE, ["none"])
+    smoke = desk.run("CORALFORGE_RUNS=2 ./smoke.sh --report report.json >log; s=$?; cat report.json; exit $s")
+    assert smoke.status == 0, smoke.output
+    report = json.loads(smoke.output)
+    assert report["passed"] and report["emulated"] == "QEMU virtual machine"
+    assert [one["cause"] for one in report["diagnosis"]] == ["there is no Edge TPU on USB or PCIe"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*-arm64", report["board"]["kernel"])
+
+
+def test_rules_that_were_only_copied_are_told_from_missing_ones(desk: Desk) -> None:
+    desk.remove_rules()
+    desk.unplug()
+    desk.plug()
+    desk.board.ssh.check(f"cp ~{USER}/{desk.folder}/share/udev/*.rules /etc/udev/rules.d/", user=ROOT, seconds=NET)
+    found = desk.diagnosis()
+    assert (found.status, found.ids[0]) == (FORBIDDEN, "rules-not-applied")
+    desk.board.ssh.check("udevadm control --reload-rules", user=ROOT, seconds=NET)
+    desk.unplug()
+    desk.plug()
+    found = desk.diagnosis()
+    assert (found.status, found.ids) == (0, ["firmware"])
+
+
+def test_rules_for_one_of_the_two_ids_are_seen_when_the_firmware_is_there(desk: Desk) -> None:
+    desk.remove_rules()
+    rules = f"~{USER}/{desk.folder}/share/udev/70-coral-edgetpu.rules"
+    script = f"grep -v 18d1 {rules} >/etc/udev/rules.d/99-half.rules && udevadm control --reload-rules"
+    desk.board.ssh.check(script, user=ROOT, seconds=NET)
+    desk.unplug()
+    desk.plug()
+    assert desk.diagnosis().ids == ["firmware"]
+    refused = desk.model()
+    assert refused.status == FORBIDDEN, refused.output
+    assert "99-half.rules" in refused.output
+    found = desk.diagnosis()
+    assert (found.status, found.ids) == (FORBIDDEN, ["rules-one-id"])
+    ran = desk.board.ssh.run(f"{found.commands()} && udevadm settle", user=ROOT, seconds=NET)
+    assert ran.status == 0, ran.output
+    assert desk.model().status == 0
+
+
+def test_a_session_that_is_older_than_its_group_is_told_to_log_in_again(desk: Desk) -> None:
+    desk.install_rules()
+    desk.plug()
+    assert desk.diagnosis(GUEST).ids[0] == "join-group"
+    wait = "until grep -q '^plugdev:.*guest' /etc/group; do sleep 0.1; done"
+    command = desk.board.ssh.command(
+        GUEST, f"echo waiting; {wait}; exec ~{USER}/{desk.folder}/bin/lstpu --diagnose --json"
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdout is not None and session.stdout.readline() == "waiting\n"
+        desk.board.ssh.check(f"usermod -aG plugdev {GUEST}", user=ROOT, seconds=NET)
+        said, _ = session.communicate(timeout=NET)
+    assert session.returncode == FORBIDDEN
+    assert json.loads(said)["diagnosis"][0]["id"] == "login-again"
+    assert "join-group" not in desk.diagnosis(GUEST).ids, "it is a new session"
+    desk.board.ssh.check(f"gpasswd -d {GUEST} plugdev", user=ROOT, seconds=NET)
+
+
+def test_a_container_is_told_what_it_has_to_be_started_with(desk: Desk) -> None:
+    """By the marks that Docker leaves; there is no container on the board."""
+    desk.install_rules()
+    desk.plug()
+    try:
+        desk.board.ssh.check("touch /.dockerenv", user=ROOT, seconds=NET)
+        found = desk.diagnosis(GUEST)
+        assert (found.status, found.ids[0]) == (FORBIDDEN, "container-group")
+        group = desk.run("stat -c %g /dev/bus/usb/*/* | sort -n | tail -n 1").output.strip()
+        assert found.action == f"start the container with --group-add {group}"
+        desk.board.ssh.check("chown 65534:65534 /dev/bus/usb/*/*", user=ROOT, seconds=NET)
+        assert desk.diagnosis().ids[0] == "container-owner"
+    finally:
+        mend = "rm -f /.dockerenv; chown root:root /dev/bus/usb/*/*; udevadm trigger; udevadm settle"
+        desk.board.ssh.check(mend, user=ROOT, seconds=NET)
 
 
 def test_the_model_is_right_on_the_device(desk: Desk) -> None:
@@ -216,6 +321,7 @@ def test_a_slow_bus_is_seen(desk: Desk) -> None:
     desk.install_rules()
     desk.plug("--speed", "high")
     assert re.search(r"USB 2", desk.run("bin/lstpu").output)
+    assert "usb-slow" in desk.diagnosis().ids
     assert desk.model().status == 0
     desk.unplug()
 
@@ -226,6 +332,7 @@ def test_a_device_that_falls_silent_is_given_up(desk: Desk) -> None:
     # Nothing but the limit can end it; where loading the firmware takes longer than that, it is the same.
     ran = desk.run(f"bin/model ~/{COMPILED.name} ~/{LABELS.name} ~/{IMAGE.name} 0 --timeout 10")
     assert ran.status == TIMED_OUT, ran.output
+    assert "lstpu --diagnose says more" in ran.output
     desk.unplug()
 
 

@@ -26,7 +26,8 @@ FORBIDDEN = 'user me may not open the Edge TPU usb 2-1: "/dev/bus/usb/002/004" b
 FACTS = """{
   "emulated": null,
   "board": {"model": "a \\"board\\"", "kernel": "6.1", "machine": "x", "libc": "y", "cpu_temperature_c": 51.5},
-  "edge_tpus": [{"kind": "usb", "path": "/sys/2-1", "state": "usable", "speed_mbps": 480}],
+  "edge_tpus": [{"kind": "usb", "path": "/sys/2-1", "state": "usable", "speed_mbps": 480, "firmware": "loaded", \
+"temperature_c": null}],
   "diagnosis": [{"id": "usb2", "cause": "slow", "action": "another port"}],
   "exit_code": 0
 }"""
@@ -267,6 +268,28 @@ class Board(BaseModel):
     cpu_temperature_c: float | None
 
 
+class EdgeTpu(BaseModel):
+    """One that the system shows."""
+
+    model_config = ConfigDict(strict=True)
+
+    kind: Literal["usb", "pcie"]
+    path: str
+    state: str
+    speed_mbps: float | None
+    firmware: Literal["loaded", "not loaded"] | None
+    temperature_c: float | None
+
+
+class Cause(BaseModel):
+    """Something that is in the way, and what to do."""
+
+    model_config = ConfigDict(strict=True)
+
+    cause: str
+    action: str
+
+
 class Report(BaseModel):
     """The form of the report, version 1 (docs/bundle.md)."""
 
@@ -278,8 +301,8 @@ class Report(BaseModel):
     exit_code: int
     emulated: str | None
     board: Board
-    edge_tpus: list[dict[str, Any]]
-    diagnosis: list[dict[str, Any]]
+    edge_tpus: list[EdgeTpu]
+    diagnosis: list[Cause]
     steps: list[Step] = Field(min_length=1)
 
 
@@ -292,10 +315,12 @@ def test_the_report_keeps_its_form_whether_it_passed_or_not(bundle: Bundle, shel
     assert (report.passed, report.exit_code) == (passes, ran.status)
     assert (report.bundle, report.emulated) == ("coralforge-2.14.1-aarch64-linux-gnu", "its programs are run by: env")
     assert (report.board.model, report.board.cpu_temperature_c) == ('a "board"', 51.5)
-    assert report.edge_tpus[0]["speed_mbps"] == 480
+    assert report.edge_tpus[0].speed_mbps == 480
     steps = {step.name: step for step in report.steps}
     assert steps["benchmark"].exit_code == (0 if passes else 9)
     assert steps["benchmark"].seconds is not None
+    assert steps["benchmark"].said == (None if passes else "exit status 9: running x did not end within 5 s")
+    assert steps["model"].said == "top-1: 3 0.9 cat"
     assert steps["delegate"].status == "skipped"
 
 

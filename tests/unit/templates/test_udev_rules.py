@@ -39,7 +39,7 @@ def test_a_group_that_is_not_there_costs_nothing_else() -> None:
 
 def test_what_is_said_of_the_file_names_it() -> None:
     [path] = FOLDER.glob("*.rules")
-    for name in ("templates/bundle/README.md.j2", "templates/consumer/device_access.h"):
+    for name in ("templates/bundle/README.md.j2", "templates/consumer/udev.h", "templates/consumer/advice.h"):
         named = set(re.findall(r"\d\d-coral-edgetpu\.rules", (ROOT / name).read_text()))
         assert named == {path.name}
     assert set(re.findall(r"\d\d-coral-edgetpu\.rules", path.read_text())) == {path.name}

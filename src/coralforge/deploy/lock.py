@@ -23,6 +23,7 @@ from coralforge.events import Note, Sink
 
 WAIT_SECONDS = 60
 _NET = 120.0  # seconds more, after which a board that says nothing is given up
+_TOO_LONG = 3  # hold.sh's exit status
 _LOCK = re.compile(r"(?P<key>\S+ \d+ \d+) (?P<machine>\S+) (?P<process>\d+) (?P<began>\d+) (?P<who>.*)")
 
 
@@ -39,15 +40,13 @@ def held(remote: Remote, to: str, sink: Sink, wait: int = WAIT_SECONDS) -> Itera
     """
     holder = _Holder(remote, to, wait, sink)
     try:
-        other = holder.take("")
+        other = holder.take()
         if other and _is_gone(other):
             holder.end()
             sink.emit(Note(f"{_people(other)} is gone and has left its lock there: it is taken away", "warning"))
             other = holder.take(other)
-        if other:
+        while other:
             other = holder.go_on()
-        if other:
-            raise _busy(remote, to, other, wait)
         yield
     finally:
         holder.end()
@@ -67,8 +66,8 @@ class _Holder:
         self._output: list[str] = []
         self._other = ""
 
-    def take(self, broken: str) -> str:
-        """Try to get the lock; returns the lock of the one who has it, or nothing where it was got."""
+    def take(self, broken: str = "") -> str:
+        """Try to get the lock, after ``broken`` was taken away; returns that of the one who has it, or nothing."""
         me = f"{_machine()} {os.getpid()} {_began(os.getpid())} {_who()}"
         text = packed(scripts.text("hold"), self._to, me, broken, str(self._wait), own_stdin=True)
         self._process = subprocess.Popen(
@@ -83,16 +82,10 @@ class _Holder:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(text)
             self._process.stdin.flush()
-        return self._read()
+        return self.go_on()
 
     def go_on(self) -> str:
-        """Wait for the lock that another one has; as :meth:`take`."""
-        while (other := self._read()) not in ("", self._other):
-            pass
-        return other
-
-    def _read(self) -> str:
-        """Read until there is news."""
+        """Wait until the lock is got, or another one has it: returns that one's, or nothing."""
         for line in self._lines:
             self._output.append(line)
             found = scripts.answers(line)
@@ -106,8 +99,8 @@ class _Holder:
                 self._sink.emit(Note(f"{_people(self._other)} deploys there: waiting"))
                 return self._other
         assert self._process is not None
-        if self._process.wait() == 3 and self._other:
-            return self._other
+        if self._process.wait() == _TOO_LONG and self._other:
+            raise _busy(self._remote, self._to, self._other, self._wait)
         raise self._failed(self._process.returncode)
 
     def _failed(self, status: int) -> CoralforgeError:

@@ -321,6 +321,27 @@ def test_a_lock_that_nobody_holds_is_taken_away(desk: Desk, archives: Archives, 
     assert names(desk.to) == ["current", "incoming", "releases"]
 
 
+def test_whoever_comes_between_is_waited_for_too(desk: Desk, archives: Archives) -> None:
+    done: list[Deployed] = []
+    desk.to.mkdir()
+    now = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    link = desk.to / "lock"
+    with subprocess.Popen(["sleep", "1000"]) as holder:
+        mine = f"{now} {holder.pid} {began(holder.pid)} elsewhere 1 1"
+        link.symlink_to(f"{mine} eve@one since then")
+        waiting = threading.Thread(target=lambda: done.append(desk.deploy(archives[0])))
+        waiting.start()
+        wait_until(lambda: "eve@one" in desk.notes())
+        (desk.to / "next").symlink_to(f"{mine} bob@two since now")
+        (desk.to / "next").rename(link)
+        wait_until(lambda: "bob@two" in desk.notes())
+        assert done == []
+        link.unlink()
+        waiting.join()
+        holder.kill()
+    assert done[0].switched
+
+
 def began(process: int) -> str:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
 

@@ -30,11 +30,16 @@ take_away() {
     fi
 }
 
-# The reader is a process of its own, so that a signal need not wait for the end of stdin.
-reader=
+# A process of its own waits for the end of stdin, and ends this one then, whether it has the lock or waits for it.
+exec 3<&0
+(
+    cat <&3 >/dev/null 2>&1
+    kill $$
+) &
+reader=$!
 release() {
     if [ "$(readlink "$lock" 2>/dev/null)" = "$mine" ]; then rm -f "$lock"; fi
-    if [ -n "$reader" ]; then kill "$reader" 2>/dev/null; fi
+    kill "$reader" 2>/dev/null
 }
 trap release EXIT
 trap 'exit 1' HUP INT TERM
@@ -71,7 +76,4 @@ until ln -s "$mine" "$lock" 2>/dev/null; do
     sleep 1
 done
 say held "$mine"
-exec 3<&0
-cat <&3 >/dev/null 2>&1 &
-reader=$!
 wait

@@ -149,6 +149,7 @@ def smoke(said: Said) -> None:
     rollback=Option("Go back to the bundle that was deployed before.", default=False),
     install_rules=Option("Also install the udev rules; shows the commands and asks first.", default=False),
     yes=Option("Do not ask.", default=False),
+    wait=Option("Seconds to wait for another deploy to the same folder (default: 60)."),
     ssh_config=SHARED["ssh-config"],
     arch=SHARED["arch"],
     release=SHARED["release"],

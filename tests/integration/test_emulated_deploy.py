@@ -198,7 +198,8 @@ def test_a_lost_connection_goes_on_in_the_next_run(desk: Desk, archives: tuple[P
 
 def test_the_second_of_two_waits_and_says_for_whom(desk: Desk, archives: tuple[Path, Path]) -> None:
     desk.root("touch /tmp/stall")
-    with desk.deploying(archives[1], "--to", "both") as one, desk.deploying(archives[0], "--to", "both") as other:
+    to = ("--to", "both", "--wait", str(NET))
+    with desk.deploying(archives[1], *to) as one, desk.deploying(archives[0], *to) as other:
         assert one.stdout is not None and other.stdout is not None
         lines = [iter(process.stdout.readline, "") for process in (one, other) if process.stdout]
         desk.stalled(one, other)

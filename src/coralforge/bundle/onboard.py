@@ -17,7 +17,7 @@ from coralforge.containers.spec import Finished
 from coralforge.deploy import scripts
 from coralforge.deploy.deploy import Deployed, deploy
 from coralforge.deploy.facts import Facts, ask, require_place
-from coralforge.deploy.lock import held
+from coralforge.deploy.lock import WAIT_SECONDS, held
 from coralforge.errors import CoralforgeError, board_error, user_error
 from coralforge.events import Sink
 
@@ -97,13 +97,17 @@ def _unfit(remote: Remote, facts: Facts, candidates: Sequence[Candidate]) -> Cor
 
 
 @contextlib.contextmanager
-def deployed(remote: Remote, facts: Facts, opened: Opened, sink: Sink) -> Iterator[Deployed]:
+def deployed(
+    remote: Remote, facts: Facts, opened: Opened, sink: Sink, wait: int = WAIT_SECONDS
+) -> Iterator[Deployed]:
     """The bundle as the current one of a board; nobody else deploys there in the block.
+
+    ``wait`` is how many seconds another one is waited for.
 
     Raises:
         CoralforgeError: as ``lock.held`` and ``deploy.deploy``.
     """
-    with held(remote, facts.to, sink):
+    with held(remote, facts.to, sink, wait):
         yield deploy(remote, facts, opened.package(), sink)
 
 

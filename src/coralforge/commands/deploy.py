@@ -21,7 +21,7 @@ from coralforge.console import make_sink
 from coralforge.deploy import rules
 from coralforge.deploy.deploy import Deployed, roll_back
 from coralforge.deploy.facts import FOLDER, Facts, ask, check_folder, require_place
-from coralforge.deploy.lock import held
+from coralforge.deploy.lock import WAIT_SECONDS, held
 from coralforge.errors import user_error
 from coralforge.events import Note
 from coralforge.settings import Options, Settings
@@ -43,6 +43,8 @@ class Request:
     rollback: bool = False
     rules: bool = False
     yes: bool = False
+    wait: int = WAIT_SECONDS
+    """Seconds for which another deploy is waited for."""
 
     @classmethod
     def of(cls, said: Said) -> Request:
@@ -74,6 +76,7 @@ class Request:
             rollback=getattr(said, "rollback", False),
             rules=getattr(said, "install_rules", False),
             yes=getattr(said, "yes", False),
+            wait=_seconds(getattr(said, "wait", None)),
         )
         if made.rollback and bundle is not None:
             raise user_error(
@@ -82,6 +85,16 @@ class Request:
                 remedy="leave one of them out",
             )
         return made
+
+
+def _seconds(said: str | None) -> int:
+    if said is None:
+        return WAIT_SECONDS
+    if not (said.isascii() and said.isdigit() and len(said) < 7):
+        raise user_error(
+            f"--wait {said[:40]!r} is no number of seconds", reason="deploy-option", remedy="for example --wait 600"
+        )
+    return int(said)
 
 
 def deploy(options: Options, said: Said) -> None:
@@ -94,7 +107,7 @@ def deploy(options: Options, said: Said) -> None:
         facts, archive = _choose(remote, options, request)
         with _opened(load_settings(options), archive) as opened, make_sink() as sink:
             sink.emit(Note(f"{request.target.name}: {facts.summary()}"))
-            with deployed(remote, facts, opened, sink) as there:
+            with deployed(remote, facts, opened, sink, request.wait) as there:
                 pass
         _tell(remote, there)
         _rules(remote, facts, there, request)
@@ -150,7 +163,7 @@ def _opened(settings: Settings, archive: Path) -> Iterator[Opened]:
 def _roll_back(remote: Remote, request: Request) -> None:
     facts = ask(remote, request.to, {})
     require_place(remote, facts)
-    with make_sink() as sink, held(remote, facts.to, sink):
+    with make_sink() as sink, held(remote, facts.to, sink, request.wait):
         there = roll_back(remote, facts, sink)
     print(f"{remote.name}: back to {there.release}; the one before is {there.previous}")
 

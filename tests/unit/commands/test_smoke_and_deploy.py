@@ -51,6 +51,7 @@ def smoking(folder: Path, report: dict[str, Any] = REPORT, status: int = 0) -> s
         ({"bundle": "nowhere.tar.gz"}, "bundle-missing"),
         ({"ssh_config": "nowhere"}, "ssh-config"),
         ({"to": "/"}, "board-folder"),
+        ({"wait": "soon"}, "deploy-option"),
     ],
 )
 def test_options_that_cannot_be(given: dict[str, Any], reason: str) -> None:

@@ -119,7 +119,7 @@ def require_place(remote: Remote, facts: Facts) -> None:
             reason="board-write",
             remedy="choose a folder of another file system with --to DIR",
         )
-    if not facts.writable:
+    if facts.mounted == "ro" or not facts.writable:  # busybox' test looks at the mode alone
         why = "it is mounted read-only" if facts.mounted == "ro" else f"{facts.user or 'the user'} may not write it"
         raise board_error(
             f"{facts.to} cannot be made on {remote.name}: {facts.at}: {why}",

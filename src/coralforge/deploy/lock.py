@@ -105,7 +105,11 @@ class _Holder:
 
     def _failed(self, status: int) -> CoralforgeError:
         output = "\n".join(self._output)
-        return self._remote.lost(output) if status == LOST else failed(self._remote, f"no lock in {self._to}", output)
+        return (
+            self._remote.lost(output)
+            if status == LOST
+            else failed(self._remote, f"{self._to} cannot be made, or a link in it", output)
+        )
 
     def end(self) -> None:
         """Let the lock go."""

@@ -63,7 +63,8 @@ class Site:
     def of_report(cls, result: BoardReport, target: str) -> Site:
         """The one that a user named, as smoke.sh says."""
         board = result.board
-        parts = [part for part in (board.model, board.machine, board.kernel, board.libc) if part]
+        emulator = f"emulated: {result.emulated}" if result.emulated else None
+        parts = [part for part in (board.model, board.machine, board.kernel, board.libc, emulator) if part]
         called = f"{target} ({', '.join(parts) or 'a board that does not say what it is'})"
         return cls(
             called=called,

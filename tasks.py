@@ -119,7 +119,13 @@ def template(said: Said) -> None:
 @verb(
     bundle=Option("The bundle's .tar.gz (default: the one of --arch in dist/)."),
     report=Option("Where the JSON report goes (default: beside the bundle)."),
-    board=Option("emulated: on a whole emulated board (aarch64) with its own kernel (default: none, a container)."),
+    html=Option("Also write the report as a page."),
+    board=Option(
+        "USER@HOST[:PORT] or a host of ssh_config: deploy to it and run there, by SSH; "
+        "or emulated: on a whole emulated board (aarch64) with its own kernel (default: none, a container)."
+    ),
+    to=SHARED["to"],
+    ssh_config=SHARED["ssh-config"],
     device=Option("A device to plug in: none, or emulated, a stand-in at the USB wire (default: none)."),
     userland=Option(
         f"The board's C and C++ libraries: {', '.join(one.name for one in USERLANDS)} "
@@ -129,10 +135,31 @@ def template(said: Said) -> None:
     release=SHARED["release"],
 )
 def smoke(said: Said) -> None:
-    """Run a bundle's smoke test in a container with a board's libraries, or on a whole emulated board."""
-    from coralforge.commands import boundary, pipeline
+    """Run a bundle's smoke test on a board by SSH, in a container with a board's libraries, or on an emulated one."""
+    from coralforge.commands import boundary
+    from coralforge.commands.smoke import smoke
 
-    boundary.run(pipeline.smoke, _options(said), pipeline.SmokeRequest.of(said))
+    boundary.run(smoke, _options(said), said)
+
+
+@verb(
+    board=Option("Where to: USER@HOST[:PORT], ssh://USER@HOST:PORT or a host of your ssh_config."),
+    bundle=Option("The bundle's .tar.gz (default: the one in dist/ that fits the board)."),
+    to=SHARED["to"],
+    rollback=Option("Go back to the bundle that was deployed before.", default=False),
+    install_rules=Option("Also install the udev rules; shows the commands and asks first.", default=False),
+    yes=Option("Do not ask.", default=False),
+    wait=Option("Seconds to wait for another deploy to the same folder (default: 60)."),
+    ssh_config=SHARED["ssh-config"],
+    arch=SHARED["arch"],
+    release=SHARED["release"],
+)
+def deploy(said: Said) -> None:
+    """Put a bundle on a board by SSH, beside the one that is there, and switch to it."""
+    from coralforge.commands import boundary
+    from coralforge.commands.deploy import deploy
+
+    boundary.run(deploy, _options(said), said)
 
 
 @verb(

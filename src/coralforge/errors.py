@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     GATE = 6
     SMOKE = 7
     BUSY = 8
+    BOARD = 9
     CANCELLED = 130
 
 
@@ -81,3 +82,8 @@ def gate_error(brief: str, *, reason: str, details: str = "", remedy: str = "") 
 def smoke_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
     """A smoke test that failed (exit code 7)."""
     return CoralforgeError(brief, reason=reason, code=ExitCode.SMOKE, details=details, remedy=remedy)
+
+
+def board_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
+    """A board that cannot be reached, does not fit, or has no room (exit code 9)."""
+    return CoralforgeError(brief, reason=reason, code=ExitCode.BOARD, details=details, remedy=remedy)

@@ -17,13 +17,17 @@ from pathlib import Path
 
 import pytest
 
+from coralforge.board import board as boards
+from coralforge.board.board import Board
 from coralforge.config.arch import Arch
-from coralforge.containers.docker import DockerRunner
+from coralforge.containers.docker import DockerRunner, connect
 from coralforge.quantize.environment import find_python
+from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT, TESTDATA, libedgetpu_options
 from tests.support.wire_bench import DeviceBenches
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "dist")
+BOARD_NAME = f"test-{os.getpid()}"
 MOST_BYTES = 5_750_000
 """Of libtensorflowlite.so and libtensorflowlite_c.so together, without XNNPACK."""
 BUILD_TIMEOUT = 3 * 60 * 60.0  # seconds; 12 minutes are usual
@@ -102,6 +106,20 @@ def keras_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
+
+
+@pytest.fixture(scope="session")
+def emulated_board(cli: Checkout) -> Iterator[Board]:
+    """One whole emulated board for all tests; each says what it needs of users, udev rules and devices."""
+    place = boards.place_of(resolve(Project(cli.root), Options()).cache.boards, BOARD_NAME)
+    client = connect()
+    try:
+        ran = cli.invoke("board", "--start", "--name", BOARD_NAME)
+        assert ran.status == 0, ran.stdout + ran.stderr
+        yield boards.require(client, place)
+    finally:
+        boards.stop(client, place)
+        client.close()
 
 
 def make_bundle(cli: Checkout, destination: Path, arch: Arch, *options: str) -> Path:

@@ -7,10 +7,8 @@ Leave them out with ``-m "not emulated_board"``.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,12 @@ import pytest
 
 from coralforge.board import board as boards
 from coralforge.board.board import Board
-from coralforge.board.ssh import GUEST, ROOT, USER, Ran
-from coralforge.bundle.bench import install_rules
+from coralforge.board.remote import Ran
+from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.config.arch import Arch
 from coralforge.containers.docker import connect
-from coralforge.settings import Options, Project, resolve
 from tests.conftest import SAMPLE
-from tests.integration.conftest import Checkout, make_bundle
+from tests.integration.conftest import BOARD_NAME, Checkout, make_bundle
 from tests.support.patience import NET
 
 pytestmark = [
@@ -34,7 +31,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-NAME = f"test-{os.getpid()}"
 MODEL = "mobilenet_v1_0.25_128_quant"
 COMPILED, PLAIN = SAMPLE / f"{MODEL}_edgetpu.tflite", SAMPLE / f"{MODEL}.tflite"
 LABELS, IMAGE = SAMPLE / "imagenet_labels.txt", SAMPLE / "cat.bmp"
@@ -82,7 +78,7 @@ class Desk:
     """The bundle's, in the home of USER."""
 
     def invoke(self, *words: str) -> str:
-        ran = self.cli.invoke("board", *words, "--name", NAME)
+        ran = self.cli.invoke("board", *words, "--name", BOARD_NAME)
         assert ran.status == 0, ran.stdout + ran.stderr
         return ran.stdout
 
@@ -107,7 +103,8 @@ class Desk:
         self.board.ssh.check(script, user=ROOT, seconds=NET)
 
     def install_rules(self) -> None:
-        install_rules(self.board.ssh, self.folder)
+        script = f"cp ~{USER}/{self.folder}/share/udev/*.rules /etc/udev/rules.d/ && udevadm control --reload-rules"
+        self.board.ssh.check(f"{script} && udevadm trigger && udevadm settle", user=ROOT, seconds=NET)
 
     def run(self, script: str, user: str = USER) -> Ran:
         """In the bundle's folder; the programs have a net of their own under it."""
@@ -130,22 +127,14 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(
-    cli: Checkout, libedgetpu_source: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Desk]:
+    cli: Checkout, libedgetpu_source: tuple[str, ...], emulated_board: Board, tmp_path_factory: pytest.TempPathFactory
+) -> Desk:
     archive = make_bundle(cli, tmp_path_factory.mktemp("real"), Arch.AARCH64, *libedgetpu_source)
-    place = boards.place_of(resolve(Project(cli.root), Options()).cache.boards, NAME)
-    client = connect()
-    try:
-        ran = cli.invoke("board", "--start", "--name", NAME)
-        assert ran.status == 0, ran.stdout + ran.stderr
-        board = boards.require(client, place)
-        board.ssh.check("tar xzf - && chmod 755 ~", seconds=NET, stdin=archive)
-        for file in (COMPILED, PLAIN, LABELS, IMAGE):
-            board.ssh.check(f"cat > {file.name}", seconds=NET, stdin=file)
-        yield Desk(cli, board, archive.name.removesuffix(".tar.gz"))
-    finally:
-        boards.stop(client, place)
-        client.close()
+    board = emulated_board
+    board.ssh.check("tar xzf - && chmod 755 ~", seconds=NET, stdin=archive)
+    for file in (COMPILED, PLAIN, LABELS, IMAGE):
+        board.ssh.check(f"cat > {file.name}", seconds=NET, stdin=file)
+    return Desk(cli, board, archive.name.removesuffix(".tar.gz"))
 
 
 def test_a_running_board_is_told_of_and_not_started_again(desk: Desk) -> None:
@@ -384,7 +373,7 @@ def test_a_device_that_falls_silent_is_given_up(desk: Desk) -> None:
 
 def test_a_device_that_does_not_start_says_why(desk: Desk) -> None:
     desk.unplug()
-    ran = desk.cli.invoke("board", "--plug", "--fault", "unheard-of", "--name", NAME)
+    ran = desk.cli.invoke("board", "--plug", "--fault", "unheard-of", "--name", BOARD_NAME)
     assert ran.status == 5
     assert "unheard-of" in ran.stderr
     assert "[board-device, exit 5]" in ran.stderr

@@ -55,7 +55,13 @@ def make_model(root: Path, name: str) -> Path:
     """The output of ``model_maker.make`` for the simulator, as far as a bundle uses it."""
     for file in ("model.tflite", "model_edgetpu-sim.tflite", "labels.txt", "image.bmp", "expected.json"):
         write(root / file, f"{file} of {name}\n".encode())
-    used = ModelUsed(
+    write(root / RECORD, simulated(name).model_dump_json().encode())
+    return root
+
+
+def simulated(name: str) -> ModelUsed:
+    """The record of a model that is compiled for the simulator."""
+    return ModelUsed(
         name=name,
         licence="Apache-2.0",
         source="m.tflite",
@@ -69,8 +75,6 @@ def make_model(root: Path, name: str) -> Path:
         min_runtime=None,
         checked=True,
     )
-    write(root / RECORD, used.model_dump_json().encode())
-    return root
 
 
 def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, Variant.DIRECT)) -> BundleInputs:

@@ -128,7 +128,7 @@ def start(client: Any, place: Place, image: str, sink: Sink, *, temporary: bool 
     """Boot a board anew and wait until it answers by SSH. A ``temporary`` one does not outlive this process for long.
 
     Raises:
-        CoralforgeError: ``board-boot``, ``board-ssh``, ``docker-lost`` (exit code 5); ``ssh-missing``,
+        CoralforgeError: ``board-boot``, ``docker-lost`` (exit code 5); ``board-ssh`` (9); ``ssh-missing``,
             ``image-missing`` (3). Nothing runs then.
     """
     stop(client, place)

@@ -40,7 +40,7 @@ def plug(client: Any, board: Board, files: DeviceFiles, port: int = 1) -> None:
     """Plug a device in, and wait until the board's kernel lists it. It comes without firmware, as a real one.
 
     Raises:
-        CoralforgeError: ``board-port`` (exit code 2); ``board-device``, and as ``Ssh.run`` (5).
+        CoralforgeError: ``board-port`` (exit code 2); ``board-device`` (5); and as ``Ssh.run``.
     """
     container = board.place.device_container(port)
     if (found := background.find(client, container)) is not None:
@@ -67,7 +67,7 @@ def unplug(client: Any, board: Board, port: int = 1) -> str:
     """Pull a device out, and wait until the board's kernel has noticed; returns what went over USB, as JSON.
 
     Raises:
-        CoralforgeError: ``board-port`` (exit code 2); as ``Ssh.run`` (5).
+        CoralforgeError: ``board-port`` (exit code 2); and as ``Ssh.run``.
     """
     container = board.place.device_container(port)
     if not background.stop(client, container, _STOP_SECONDS):

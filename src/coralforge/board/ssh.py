@@ -1,22 +1,16 @@
-"""SSH to an emulated board: the system's own client, with a key, a configuration and known hosts of the board's own.
+"""SSH to an emulated board, with a key, a configuration and known hosts of the board's own.
 
 Nothing of the user's (~/.ssh, agent) is read or written.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from coralforge.containers.docker import lines
-from coralforge.errors import build_error, missing_error
+from coralforge.board.remote import Ran, Remote, program
 
 USER = "coral"
 """The board's ordinary user: in the group plugdev, and may use sudo."""
@@ -24,16 +18,6 @@ GUEST = "guest"
 """A user who is in no group."""
 ROOT = "root"
 HOST = "board"
-_LOST = 255
-_MAX_OUTPUT = 1 << 24
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command on the board ended, and what it wrote to stdout and stderr together."""
-
-    status: int
-    output: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +41,7 @@ class SshFiles:
         Raises:
             CoralforgeError: ``ssh-missing``, exit code 3.
         """
-        command = [_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "coralforge", "-f", str(self.key)]
+        command = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "coralforge", "-f", str(self.key)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         return self.key.with_suffix(".pub").read_text(encoding="ascii").split()[1]
 
@@ -90,7 +74,7 @@ class SshFiles:
 
 
 class Ssh:
-    """Commands on the board. Each takes ``seconds`` at most; what takes longer is ended.
+    """Commands on an emulated board, as any of its users.
 
     ``console`` gives the end of the board's console, for errors.
     """
@@ -101,7 +85,21 @@ class Ssh:
 
     def command(self, user: str, *words: str) -> list[str]:
         """The client's command line, which a user may type too."""
-        return [_program("ssh"), "-F", str(self.files.config), "-l", user, HOST, *words]
+        return [program("ssh"), "-F", str(self.files.config), "-l", user, HOST, *words]
+
+    def remote(self, user: str = USER) -> Remote:
+        """That user, by a connection for each command.
+
+        Raises:
+            CoralforgeError: ``ssh-missing``, exit code 3.
+        """
+        return Remote(
+            words=tuple(self.command(user)),
+            name="the emulated board",
+            remedy="run the same command again; a board that `invoke board --start` started is stopped with "
+            "`invoke board --stop`",
+            console=self._console,
+        )
 
     def run(
         self,
@@ -112,98 +110,9 @@ class Ssh:
         stdin: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Ran:
-        """Run a shell's words; each line of its output goes to ``on_line`` as it comes.
-
-        Raises:
-            CoralforgeError: ``board-ssh`` (it does not answer, or the connection was lost), ``board-timeout``: exit
-                code 5; ``ssh-missing``, exit code 3.
-        """
-        command = self.command(user, script)
-        with _input(stdin) as source:
-            process = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        expired = threading.Event()
-
-        def end() -> None:
-            expired.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
-        try:
-            output = _collect(process, on_line)
-            status = process.wait()
-        finally:
-            timer.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        if expired.is_set():
-            raise build_error(
-                f"a command on the emulated board did not end within {seconds:.0f} s",
-                reason="board-timeout",
-                details=self._details(script, *output.splitlines()[-10:]),
-                remedy="if this machine is very busy, try again later",
-            )
-        if status == _LOST:
-            raise build_error(
-                "the emulated board does not answer by SSH, or the connection to it was lost",
-                reason="board-ssh",
-                details=self._details(*output.splitlines()[-5:]),
-                remedy="run the same command again; a board that `invoke board --start` started is stopped with "
-                "`invoke board --stop`",
-            )
-        return Ran(status, output)
-
-    def _details(self, *said: str) -> str:
-        return "\n".join([*said, *(f"console: {line}" for line in self._console().splitlines())])
+        """As ``Remote.run``, for ``user``; also ``ssh-missing``, exit code 3."""
+        return self.remote(user).run(script, seconds=seconds, stdin=stdin, on_line=on_line)
 
     def check(self, script: str, *, user: str = USER, seconds: float, stdin: Path | None = None) -> str:
-        """The output of a command that must succeed.
-
-        Raises:
-            CoralforgeError: ``board-command``, exit code 5; and as :meth:`run`.
-        """
-        ran = self.run(script, user=user, seconds=seconds, stdin=stdin)
-        if ran.status != 0:
-            raise build_error(
-                f"a command on the emulated board ended with exit status {ran.status}",
-                reason="board-command",
-                details=f"{script}\n" + "\n".join(ran.output.splitlines()[-10:]),
-            )
-        return ran.output
-
-
-def _collect(process: subprocess.Popen[bytes], on_line: Callable[[str], None] | None) -> str:
-    assert process.stdout is not None
-    descriptor = process.stdout.fileno()
-    kept: list[str] = []
-    size = 0
-    for line in lines(iter(lambda: os.read(descriptor, 1 << 16), b"")):
-        if on_line is not None:
-            on_line(line)
-        size += len(line) + 1
-        if size <= _MAX_OUTPUT:
-            kept.append(line)
-    return "\n".join(kept)
-
-
-@contextlib.contextmanager
-def _input(path: Path | None) -> Iterator[int | IO[bytes]]:
-    if path is None:
-        yield subprocess.DEVNULL
-    else:
-        with path.open("rb") as stream:
-            yield stream
-
-
-def _program(name: str) -> str:
-    program = shutil.which(name)
-    if program is None:
-        raise missing_error(
-            f"{name}, which the emulated board is reached with, is not installed",
-            reason="ssh-missing",
-            remedy="apt-get install openssh-client, or run scripts/bootstrap --install board --status",
-        )
-    return program
+        """As ``Remote.check``, for ``user``; also ``ssh-missing``, exit code 3."""
+        return self.remote(user).check(script, seconds=seconds, stdin=stdin)

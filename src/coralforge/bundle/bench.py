@@ -1,4 +1,4 @@
-"""Where a bundle's smoke.sh runs: in a container with the board's libraries, or on a whole emulated board.
+"""Where a bundle's smoke.sh runs: in a container with a board's libraries, on a whole emulated board, or a user's.
 
 What comes back is judged by ``smoke.py``.
 """
@@ -6,8 +6,6 @@ What comes back is judged by ``smoke.py``.
 from __future__ import annotations
 
 import os
-import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,37 +13,38 @@ from typing import Any, Protocol
 
 from coralforge.board import board as boards
 from coralforge.board import device as devices
-from coralforge.board.ssh import ROOT, USER, Ssh
+from coralforge.board.connection import Target, connect
+from coralforge.board.remote import Remote
+from coralforge.board.ssh import HOST
 from coralforge.bundle import emulated
-from coralforge.bundle.manifest import Manifest
+from coralforge.bundle.onboard import SECONDS, ask_fitting, deployed, fetch, smoke
+from coralforge.bundle.opened import Opened
 from coralforge.config.arch import EMULATED, Arch
 from coralforge.containers.image import board_run
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
+from coralforge.deploy import rules
+from coralforge.deploy.facts import FOLDER, Facts
 from coralforge.errors import missing_error
 from coralforge.events import Sink
 
 BOARD = "board.json"
 """A bench's own words on what it is."""
 REPORT = "smoke.json"
-SECONDS = 1800  # emulation is slow, but a program that hangs must not hold a CI job for hours
 TIMED_OUT = 124  # by timeout(1)
 
 _SCRIPT = "/bundle/smoke.sh"
 # board.json first: it says what the image is, whatever becomes of the rest.
 _COMMAND = f"cp /opt/coralforge/{BOARD} /report/{BOARD} && exec timeout {SECONDS} {_SCRIPT}"
-_STEP = 300.0  # seconds for what takes one or two on the emulated board
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A bundle to be tried: the archive, and the folder that it was unpacked and checked in.
+    """A bundle to be tried.
 
     ``out`` takes BOARD, REPORT and, from an emulated device, ``emulated.STATS``; ``scratch`` is for anything else.
     """
 
-    archive: Path
-    bundle: Path
-    manifest: Manifest
+    opened: Opened
     out: Path
     scratch: Path
 
@@ -54,8 +53,12 @@ class Bench(Protocol):
     """Runs a bundle's smoke.sh."""
 
     @property
-    def image(self) -> str:
-        """The image's tag."""
+    def name(self) -> str:
+        """The image's tag, or what the user calls the board."""
+
+    @property
+    def real(self) -> bool:
+        """Whether it is a board of the user's, which leaves no BOARD."""
 
     @property
     def device(self) -> Path | None:
@@ -76,27 +79,32 @@ class ContainerBench:
     runner: Runner
     image: str
     device: Path | None = None
+    real = False
+
+    @property
+    def name(self) -> str:
+        return self.image
 
     def run(self, trial: Trial, on_line: Callable[[str], None]) -> Finished:
         spec = ContainerSpec(
             name="smoke",
             image=self.image,
             command=("/bin/sh", "-c", _COMMAND),
-            mounts=(Mount(trial.bundle, "/bundle"), Mount(trial.out, "/report", writable=True)),
+            mounts=(Mount(trial.opened.folder, "/bundle"), Mount(trial.out, "/report", writable=True)),
             env=(
-                ("CORALFORGE_RUN", board_run(trial.manifest.arch)),
+                ("CORALFORGE_RUN", board_run(trial.opened.manifest.arch)),
                 ("CORALFORGE_REPORT", f"/report/{REPORT}"),
                 ("CORAL_TEST_ROOT", "/board"),  # an Edge TPU of this machine is not the emulated board's
             ),
         )
         if self.device is not None:
-            spec = emulated.plug_in(spec, self.device, trial.bundle, _SCRIPT)
+            spec = emulated.plug_in(spec, self.device, trial.opened.folder, _SCRIPT)
         return self.runner.run(spec, on_line)
 
 
 @dataclass(frozen=True)
 class BoardBench:
-    """A whole emulated board, booted for this: the archive goes in by SSH, and smoke.sh runs as its ordinary user.
+    """A whole emulated board, booted for this, and then used as one of the user's: deployed to, as its ordinary user.
 
     With a device, the bundle's udev rules are installed first, as its README says.
     """
@@ -105,30 +113,49 @@ class BoardBench:
     image: str
     sink: Sink
     device: Path | None = None
+    real = False
+
+    @property
+    def name(self) -> str:
+        return self.image
 
     def run(self, trial: Trial, on_line: Callable[[str], None]) -> Finished:
-        require_arch(trial.manifest.arch)
+        opened = trial.opened
+        require_arch(opened.manifest.arch)
         place = boards.Place(trial.scratch / f"smoke-{os.getpid()}")
         board = boards.start(self.client, place, self.image, self.sink, temporary=True)
         try:
-            fetch(board.ssh, f"/etc/{BOARD}", trial.out / BOARD)
-            name = f"coralforge-{trial.manifest.release}-{trial.manifest.triple}"
-            board.ssh.check("tar xzf -", seconds=_STEP, stdin=trial.archive)
-            if self.device is not None:
-                install_rules(board.ssh, name)
-                files = devices.DeviceFiles(self.device, tuple(emulated.models(trial.bundle)))
-                devices.plug(self.client, board, files)
-            started = time.monotonic()
-            script = f"cd {shlex.quote(name)} && CORALFORGE_REPORT=~/{REPORT} exec timeout {SECONDS} ./smoke.sh"
-            ran = board.ssh.run(script, seconds=SECONDS + _STEP, on_line=on_line)
-            finished = Finished(ran.status, False, time.monotonic() - started)
-            fetch(board.ssh, f"~/{REPORT}", trial.out / REPORT)
+            with connect(Target(HOST), place.ssh.config) as remote:
+                fetch(remote, f"/etc/{BOARD}", trial.out / BOARD)
+                facts = ask_fitting(remote, FOLDER, opened)
+                with deployed(remote, facts, opened, self.sink) as there:
+                    if self.device is not None:
+                        rules.install(remote, facts, rules.needed(remote, facts, there.current))
+                        files = devices.DeviceFiles(self.device, tuple(emulated.models(opened.folder)))
+                        devices.plug(self.client, board, files)
+                    finished = smoke(remote, there, trial.out / REPORT, on_line)
             if self.device is not None:
                 stats = devices.unplug(self.client, board)
                 (trial.out / emulated.STATS).write_text(stats, encoding="utf-8")
         finally:
             boards.stop(self.client, place)
         return finished
+
+
+@dataclass(frozen=True)
+class RemoteBench:
+    """A board of the user's, to which the bundle is deployed first."""
+
+    remote: Remote
+    facts: Facts
+    name: str
+    sink: Sink
+    device: Path | None = None
+    real = True
+
+    def run(self, trial: Trial, on_line: Callable[[str], None]) -> Finished:
+        with deployed(self.remote, self.facts, trial.opened, self.sink) as there:
+            return smoke(self.remote, there, trial.out / REPORT, on_line)
 
 
 def require_arch(arch: Arch) -> None:
@@ -143,25 +170,3 @@ def require_arch(arch: Arch) -> None:
             reason="board-image",
             remedy=f"give --arch {EMULATED.value}, or leave --board out",
         )
-
-
-def install_rules(ssh: Ssh, name: str) -> None:
-    """The bundle's udev rules, for a bundle that is unpacked in the user's home.
-
-    Raises:
-        CoralforgeError: as ``Ssh.check``.
-    """
-    folder = f"~{USER}/{name}/share/udev"
-    ssh.check(
-        f"cp {folder}/*.rules /etc/udev/rules.d/ && udevadm control --reload-rules && udevadm trigger && "
-        "udevadm settle",
-        user=ROOT,
-        seconds=_STEP,
-    )
-
-
-def fetch(ssh: Ssh, path: str, to: Path) -> None:
-    """A small text file of the board; ``path`` is a shell's word. One that is not there makes no file."""
-    ran = ssh.run(f"cat {path}", seconds=_STEP)
-    if ran.status == 0:
-        to.write_text(ran.output, encoding="utf-8")

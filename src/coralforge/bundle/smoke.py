@@ -1,4 +1,4 @@
-"""Runs a bundle's own smoke.sh on an emulated board and reports what happened.
+"""Runs a bundle's own smoke.sh on a board, emulated or not, and reports what happened.
 
 ``bench.py`` says where that is. Its word is not trusted: success needs the exit status, a well-formed report, and
 every step in it.
@@ -12,102 +12,82 @@ import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from coralforge.bundle import emulated
-from coralforge.bundle.bench import BOARD, REPORT, SECONDS, TIMED_OUT, Bench, Trial
-from coralforge.bundle.manifest import NAME, Manifest, read_manifest, verify
-from coralforge.config.arch import Arch
+from coralforge.bundle.bench import BOARD, REPORT, TIMED_OUT, Bench, Trial
+from coralforge.bundle.manifest import NAME
+from coralforge.bundle.onboard import SECONDS
+from coralforge.bundle.opened import Opened, open_archive
+from coralforge.bundle.page import html
+from coralforge.bundle.report import Board, BoardReport
 from coralforge.config.base import Variant
 from coralforge.containers.spec import Finished
-from coralforge.errors import CoralforgeError, ExitCode, missing_error, smoke_error, user_error
+from coralforge.errors import CoralforgeError, missing_error, smoke_error
 from coralforge.events import Note, Output, Sink, Step
-from coralforge.sources.unpack import unpack
 from coralforge.util import atomic
-from coralforge.util.fingerprint import of_file
 
 _MAX_REPORT = 1 << 20
 _TAIL = 20
 
 
-class StepResult(BaseModel):
-    """One step of smoke.sh; it may say more than these."""
+@dataclass(frozen=True)
+class Site:
+    """The board that smoke.sh ran on."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    called: str
+    """For people."""
+    where: str
+    """The same in a sentence: "on ..."."""
+    data: dict[str, JsonValue]
+    """Its part of the report."""
+    caveats: tuple[str, ...] = ()
+    """Sentences on all that was not shown on it."""
 
-    name: str = Field(pattern=r"^[a-z0-9_.+-]{1,100}$")
-    """lstpu, benchmark, model, ...; with the name of a model of pipeline.yaml in front, and a dot."""
-    status: Literal["passed", "failed", "skipped"]
-    said: str | None = None
-    """Why it failed or was skipped; of one that passed, its last words."""
-    output: str = ""
-    """The output of its program."""
+    @classmethod
+    def of_image(cls, board: Board, result: BoardReport, image: str) -> Site:
+        """An emulated one, as its image says; that is believed before what smoke.sh said."""
+        where = "under emulation" if board.emulator else "natively"
+        where = "on an emulated board with a kernel of its own," if board.kernel else where
+        said = result.board.model_dump(mode="json")
+        return cls(
+            called=f"userland {board.called()}",
+            where=f"{where} on {board.called()}",
+            data={
+                "emulated": bool(board.emulator),
+                "processor": _processor(board),
+                "board": said | board.data(),
+                "image": image,
+            },
+            caveats=(f"{board.userland}: {board.masked}",) if board.masked else (),
+        )
 
-
-class BoardReport(BaseModel):
-    """The report that smoke.sh wrote; it may say more than these."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
-
-    schema_: Literal[1] = Field(alias="schema")
-    """The form of the report."""
-    passed: bool
-    """Whether no step failed."""
-    variant: str
-    """The libedgetpu that was used; ``unknown`` when lstpu could not tell."""
-    simulated: bool
-    """Whether that one drives no hardware."""
-    steps: list[StepResult] = Field(min_length=1, max_length=1000)
-    """In the order they ran."""
-    board: dict[str, JsonValue] = Field(default_factory=dict)
-    """The board, by its own words."""
-    warnings: list[str] = Field(default_factory=list, max_length=1000)
-    """Sentences on what is no failure, but not as it should be: hardware that is far slower than expected."""
-
-    def not_run(self) -> list[str]:
-        """Sentences on steps that could not be tried there, and why."""
-        return [f"{step.name}: not run: {step.said}" for step in self.steps if step.status == "skipped"]
-
-
-class Board(BaseModel):
-    """The board image's description of itself (board.json)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    arch: Arch
-    """Architecture of the programs it runs."""
-    userland: str
-    """Which of the C and C++ libraries in config/userlands.py it has."""
-    suite: str
-    """Debian suite of its libraries."""
-    versions: dict[str, str]
-    """The newest symbol versions that its libraries have, by family (GLIBC, GLIBCXX, CXXABI)."""
-    masked: str
-    """Says that newer versions were removed from its libraries, and what that does not show; else empty."""
-    emulator: str
-    """Name and version; empty when programs run natively."""
-    kernel: str = ""
-    """Its own kernel's release; empty where programs run on this machine's."""
-    packages: dict[str, str]
-    """Its runtime libraries, with versions."""
-
-    def called(self) -> str:
-        """Its userland, for people."""
-        what = self.masked or f"glibc {self.versions.get('GLIBC', 'unknown')}"
-        return f"{self.userland} ({what})"
+    @classmethod
+    def of_report(cls, result: BoardReport, target: str) -> Site:
+        """The one that a user named, as smoke.sh says."""
+        board = result.board
+        emulator = f"emulated: {result.emulated}" if result.emulated else None
+        parts = [part for part in (board.model, board.machine, board.kernel, board.libc, emulator) if part]
+        called = f"{target} ({', '.join(parts) or 'a board that does not say what it is'})"
+        return cls(
+            called=called,
+            where=f"on {called}",
+            data={"emulated": result.emulated, "board": board.model_dump(mode="json"), "target": target},
+        )
 
 
 @dataclass(frozen=True)
 class Report:
-    """A smoke test that passed. ``seconds`` is the container's wall time, ``data`` what the report file holds."""
+    """A smoke test that passed. ``seconds`` is its wall time, ``data`` what the report file holds."""
 
     bundle: str
     digest: str
     variant: Variant
     simulated: bool
-    userland: str
+    where: str
+    """On which board, for people."""
     steps: tuple[str, ...]
     seconds: float
     data: dict[str, JsonValue]
@@ -115,126 +95,79 @@ class Report:
     def summary(self) -> str:
         """One sentence for the user."""
         what = " (SIMULATED)" if self.simulated else " (emulated device)" if "device" in self.data else ""
-        board = self.data["board"]
-        whole = isinstance(board, dict) and board["kernel"]
-        where = "under emulation" if self.data["emulated"] else "natively"
-        where = "on an emulated board with a kernel of its own," if whole else where
         return (
-            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {where} on {self.userland}; "
+            f"{self.bundle}: {', '.join(self.steps)} passed in {self.seconds:.1f} s {self.where}; "
             f"variant {self.variant.value}{what}"
         )
 
 
-def run_smoke(archive: Path, bench: Bench, work: Path, report: Path, sink: Sink) -> Report:
+def run_smoke(
+    archive: Path, bench: Bench, work: Path, report: Path, sink: Sink, *, page: Path | None = None
+) -> Report:
     """Unpack a bundle below ``work``, run its smoke.sh on ``bench``, and write the JSON report to ``report``.
 
-    Nothing stays in ``work``. The report is written for a failed test too.
+    Nothing stays in ``work``. The report is written for a failed test too; to ``page`` it is written as a page.
 
     Raises:
         CoralforgeError: ``bundle-digest``, ``bundle-manifest``, ``bundle-changed``, ``bundle-arch`` (exit code 2);
             ``board-image`` (3); ``smoke-failed``, ``smoke-report``, ``smoke-memory``, ``smoke-device`` (7);
-            ``no-space`` (3); and as ``Bench.run``.
+            ``no-space``, ``bundle-write`` (3); and as ``Bench.run``.
     """
-    report.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
-    digest = _check_digest(archive)
+    for old in (report, *([page] if page else [])):
+        old.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
-        bundle = Path(scratch, "bundle")
-        _unpack(archive, bundle)
-        manifest = read_manifest(bundle)
-        _check_bundle(archive, bundle, manifest)
+        opened = open_archive(archive, Path(scratch, "bundle"))
         out = Path(scratch, "report")
         out.mkdir(mode=0o777)
         out.chmod(0o777)  # whatever uid the runner uses
         lines: deque[str] = deque(maxlen=_TAIL)
         sink.emit(Step("smoke"))
-        finished = _run(bench, Trial(archive, bundle, manifest, out, Path(scratch)), lines, sink)
+        finished = _run(bench, Trial(opened, out, Path(scratch)), lines, sink)
         sink.emit(Step("smoke", finished.seconds))
-        board = _read(Board, out / BOARD, lines, finished)
-        _check_board(board, manifest, bench.image)
+        image = _image(bench, opened, out, lines, finished)
         result = _read(BoardReport, out / REPORT, lines, finished)
-        compiled = len(emulated.models(bundle))
+        compiled = len(emulated.models(opened.folder))
         stats = emulated.read_stats(out / emulated.STATS)
-    caveats = [emulated.CAVEAT] if bench.device else []
-    if board.masked:
-        caveats.append(f"{board.userland}: {board.masked}")
-    not_verified = [*manifest.not_verified, *result.not_run(), *caveats]
-    data = _data(archive, digest, manifest, board, result, finished)
-    data |= {"image": bench.image, "not_verified": list(not_verified)}
+    site = Site.of_image(image, result, bench.name) if image else Site.of_report(result, bench.name)
+    caveats = [*([emulated.CAVEAT] if bench.device else []), *site.caveats]
+    not_verified = [*opened.manifest.not_verified, *result.not_run(), *caveats]
+    data = _data(opened, site, result, finished)
+    data["not_verified"] = list(not_verified)
     if bench.device is not None:
         data["device"] = {"kind": "emulated", "models": compiled, "stats": stats}
-    _write(report, data)
-    _judge(archive, manifest, board, result, finished, lines)
+    _write(report, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
+    if page is not None:
+        _write(page, html(data).encode())
+    _judge(opened, site, result, finished, lines)
     if bench.device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)
     for problem in (*not_verified, *result.warnings):
         sink.emit(Note(problem, "warning"))
     return Report(
         bundle=archive.name,
-        digest=digest,
+        digest=opened.digest,
         variant=Variant(result.variant),
         simulated=result.simulated,
-        userland=board.called(),
+        where=site.where,
         steps=tuple(step.name for step in result.steps if step.status == "passed"),
         seconds=finished.seconds,
         data=data,
     )
 
 
-def _unpack(archive: Path, bundle: Path) -> None:
-    """As any archive; but what is wrong with it is the user's file, not a source that could be fetched again."""
-    try:
-        unpack(archive, bundle, 1)
-    except CoralforgeError as error:
-        if error.code is not ExitCode.SOURCE:
-            raise
-        raise user_error(
-            f"{archive} is not a bundle that can be unpacked: {error.brief}",
-            reason="bundle-manifest",
-            details=error.details,
-            remedy="give the .tar.gz that `invoke bundle` made",
-        ) from error
-
-
-def _check_digest(archive: Path) -> str:
-    """The archive's SHA-256, held against the .sha256 file beside it, if there is one."""
-    digest = of_file(archive)
-    beside = archive.with_name(archive.name + ".sha256")
-    expected = beside.read_text(encoding="utf-8", errors="replace").split() if beside.is_file() else [digest]
-    if expected[:1] != [digest]:
-        raise user_error(
-            f"{archive} is not the file that {beside.name} describes",
-            reason="bundle-digest",
-            details=f"sha256 {digest}, {beside.name} says {' '.join(expected)[:80] or 'nothing'}",
-            remedy="copy the archive again, or make it again with `invoke bundle`",
-        )
-    return digest
-
-
-def _check_bundle(archive: Path, bundle: Path, manifest: Manifest) -> None:
-    problems = verify(bundle)
-    if "smoke.sh" not in manifest.files:
-        problems.append("smoke.sh is not in the bundle")
-    if problems:
-        raise user_error(
-            f"{archive.name} is not what its MANIFEST.json says",
-            reason="bundle-changed",
-            details="\n".join(problems[:10]),
-            remedy="make it again with `invoke bundle`",
-        )
-    if manifest.triple != manifest.arch.triple:
-        raise user_error(
-            f"{archive.name} says it is for {manifest.arch.value}, but {manifest.triple}", reason="bundle-arch"
-        )
-
-
-def _check_board(board: Board, manifest: Manifest, image: str) -> None:
-    if board.arch is not manifest.arch:
+def _image(bench: Bench, opened: Opened, out: Path, lines: deque[str], finished: Finished) -> Board | None:
+    """The words of an emulated board's image on itself; None for a board of the user's."""
+    if bench.real:
+        return None
+    board: Board = _read(Board, out / BOARD, lines, finished)
+    if board.arch is not opened.manifest.arch:
         raise missing_error(
-            f"{image} emulates {board.arch.value}, the bundle is for {manifest.arch.value}",
+            f"{bench.name} emulates {board.arch.value}, the bundle is for {opened.manifest.arch.value}",
             reason="board-image",
-            remedy=f"give --arch {manifest.arch.value}: each architecture has its own image",
+            remedy=f"give --arch {opened.manifest.arch.value}: each architecture has its own image",
         )
+    return board
 
 
 def _run(bench: Bench, trial: Trial, lines: deque[str], sink: Sink) -> Finished:
@@ -261,13 +194,11 @@ def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
         ) from error
 
 
-def _judge(
-    archive: Path, manifest: Manifest, board: Board, result: BoardReport, finished: Finished, lines: deque[str]
-) -> None:
+def _judge(opened: Opened, site: Site, result: BoardReport, finished: Finished, lines: deque[str]) -> None:
     """Every sign must say that it passed; they are not believed one by one."""
-    failing = [step for step in result.steps if step.status == "failed"]
+    failing = result.failing()
     facts = [f"step {step.name} failed{': ' * bool(step.said)}{step.said or ''}" for step in failing]
-    fitting = {variant.value: not variant.real for variant in manifest.variants}
+    fitting = {variant.value: not variant.real for variant in opened.manifest.variants}
     if not failing and fitting.get(result.variant) is not result.simulated:
         facts.append(f"variant {result.variant} with simulated={result.simulated} does not fit {NAME}")
     if result.passed != (not failing):
@@ -275,8 +206,10 @@ def _judge(
     if facts or not result.passed or finished.status != 0:
         where = f"step {failing[0].name} of " if failing else ""
         shown = deque(failing[0].output.splitlines(), _TAIL) if failing and failing[0].output else lines
-        facts = [f"userland {board.called()}", *facts]
-        raise _failed(f"{where}the smoke test of {archive.name} failed", "smoke-failed", facts, shown, finished)
+        facts = [site.called, *facts, *(f"{one.cause}: {one.action}" for one in result.diagnosis)]
+        raise _failed(
+            f"{where}the smoke test of {opened.archive.name} failed", "smoke-failed", facts, shown, finished
+        )
 
 
 def _failed(brief: str, reason: str, facts: list[str], lines: deque[str], finished: Finished) -> CoralforgeError:
@@ -291,29 +224,23 @@ def _failed(brief: str, reason: str, facts: list[str], lines: deque[str], finish
     )
 
 
-def _data(
-    archive: Path, digest: str, manifest: Manifest, board: Board, result: BoardReport, finished: Finished
-) -> dict[str, JsonValue]:
+def _data(opened: Opened, site: Site, result: BoardReport, finished: Finished) -> dict[str, JsonValue]:
     """The report: what smoke.sh said, then what this machine knows; the latter wins."""
     data: dict[str, JsonValue] = result.model_dump(mode="json", by_alias=True)
-    failing = [step.name for step in result.steps if step.status == "failed"]
     data.update(
         format=1,
-        ok=result.passed and not failing and finished.status == 0,
+        ok=result.passed and not result.failing() and finished.status == 0,
         status=finished.status,
-        bundle=archive.name,
-        bundle_sha256=digest,
-        release=manifest.release,
-        arch=manifest.arch.value,
-        tensorflow_commit=manifest.tensorflow_commit,
-        emulated=bool(board.emulator),
-        processor=_processor(board),
-        board=result.board | board.model_dump(mode="json"),
+        bundle=opened.archive.name,
+        bundle_sha256=opened.digest,
+        release=opened.manifest.release,
+        arch=opened.manifest.arch.value,
+        tensorflow_commit=opened.manifest.tensorflow_commit,
         not_run=list(result.not_run()),
         host={"machine": platform.machine(), "system": platform.system(), "kernel": platform.release()},
         seconds=round(finished.seconds, 3),
     )
-    return data
+    return data | site.data
 
 
 def _processor(board: Board) -> str:
@@ -324,6 +251,13 @@ def _processor(board: Board) -> str:
     return row.virtual.processor if board.kernel and row.virtual else row.processor
 
 
-def _write(path: Path, data: dict[str, JsonValue]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, data)
+    except OSError as error:
+        raise missing_error(
+            f"{path} cannot be written: {error.strerror or error}",
+            reason="bundle-write",
+            remedy="make room, or choose another place with --report and --html",
+        ) from error

@@ -38,6 +38,8 @@ SHARED = {
         repeatable=True,
     ),
     "compiler": Option("Path of Google's edgetpu_compiler (default: the one on PATH, else a container)."),
+    "to": Option("Folder for bundles on the board (default: coralforge, in the user's home)."),
+    "ssh-config": Option("An ssh_config to read instead of your own."),
     "dry-run": Option("Say what would run, and do nothing.", default=False),
     "explain": Option("Say for each step why it runs or is skipped.", default=False),
 }

@@ -6,10 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from coralforge.commands.options import Said
 from coralforge.console import make_sink
 from coralforge.errors import missing_error, user_error
 from coralforge.pipeline.executor import Result, run_plan
@@ -83,59 +81,6 @@ def template(options: Options, dest: str, name: str, force: bool) -> None:
     destination = typed(dest).absolute()
     write_project(files, destination, force)
     print(f"{len(files)} files in {destination}; its README.md says how to build it")
-
-
-@dataclass(frozen=True)
-class SmokeRequest:
-    """The options of ``invoke smoke``; None for those that were not given."""
-
-    bundle: str | None = None
-    report: str | None = None
-    board: str | None = None
-    device: str | None = None
-    userland: str | None = None
-
-    @classmethod
-    def of(cls, said: Said) -> SmokeRequest:
-        """The request of the task's options."""
-        return cls(said.bundle, said.report, said.board, said.device, said.userland)
-
-
-def smoke(options: Options, request: SmokeRequest) -> None:
-    """Run the bundle's smoke test in a container with a board's libraries, or on a whole emulated board."""
-    from coralforge.pipeline.stages import smoke_bundle
-
-    device = _emulated("device", request.device, "device-unknown")
-    board = _emulated("board", request.board, "board-unknown")
-    if board and request.userland is not None:
-        raise user_error(
-            "--userland is for the container; the whole emulated board has libraries of its own",
-            reason="userland-board",
-            remedy="leave --userland or --board out",
-        )
-    settings = load_settings(options)
-    archive = (
-        typed(request.bundle).absolute() if request.bundle else settings.output / f"{settings.bundle_name}.tar.gz"
-    )
-    if not archive.is_file():
-        raise user_error(
-            f"{archive} does not exist", reason="bundle-missing", remedy="run invoke bundle, or give --bundle FILE"
-        )
-    beside = Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
-    place = typed(request.report).absolute() if request.report else beside
-    with make_sink() as sink:
-        print(smoke_bundle(settings, archive, place, sink, device=device, board=board, userland=request.userland))
-
-
-def _emulated(what: str, said: str | None, reason: str) -> bool:
-    """Whether an emulated one was asked for; ``what`` is the option's name."""
-    if said not in (None, "none", "emulated"):
-        raise user_error(
-            f"there is no {what} {said!r}",
-            reason=reason,
-            remedy=f"give --{what} emulated, or leave it out",
-        )
-    return said == "emulated"
 
 
 def clean(options: Options, everything: bool) -> None:

@@ -33,10 +33,8 @@ _BADGES = {Form.PLAIN: "plain", Form.COMPILED: "tpu", Form.SIMULATED: "simulated
 
 def html(inspection: Inspection) -> str:
     """The page: the same for the same models."""
-    from markupsafe import Markup
-
-    style = _data("page.css")
-    return _template().render(
+    return render(
+        _data("page.html.j2"),
         **_summary(inspection),
         version=__version__,
         inspection=inspection,
@@ -57,6 +55,16 @@ def html(inspection: Inspection) -> str:
         quantization=words.quantization,
         short=words.short,
         size=size,
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """A page of a template of ours in the style of all pages; it has to allow ``style`` by its ``style_hash``."""
+    from markupsafe import Markup
+
+    style = _data("page.css")
+    return _template(template).render(
+        **values,
         style=Markup(style),  # noqa: S704 - our own file
         style_hash=_hash(style),
     )
@@ -83,13 +91,13 @@ def _summary(inspection: Inspection) -> dict[str, object]:
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(text: str) -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_data("page.html.j2"))
+    return environment.from_string(text)
 
 
 def _data(name: str) -> str:

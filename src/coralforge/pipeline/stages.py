@@ -160,8 +160,9 @@ def smoke_bundle(
     device: bool = False,
     board: bool = False,
     userland: str | None = None,
+    page: Path | None = None,
 ) -> str:
-    """Run the bundle's smoke test; returns one sentence for the user.
+    """Run the bundle's smoke test; returns one sentence for the user. ``page`` is where the report goes as a page.
 
     It runs in a container, or on a whole emulated ``board``. ``device`` plugs the emulated device in, which is built
     first. ``userland`` is a name in config/userlands.py, for the container; None: the oldest that the bundle's floor
@@ -194,5 +195,5 @@ def smoke_bundle(
         bench: Bench = ContainerBench(runner, image.tag, folder)
         if board:
             bench = BoardBench(runner.client, image.tag, sink, folder)
-        result = run_smoke(archive, bench, settings.cache.work, report, sink)
-    return f"{result.summary()}\nreport: {report}"
+        result = run_smoke(archive, bench, settings.cache.work, report, sink, page=page)
+    return result.summary()

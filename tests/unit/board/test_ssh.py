@@ -47,7 +47,7 @@ def test_output_comes_line_by_line_with_the_status(client: Ssh, tmp_path: Path) 
 def test_a_command_that_does_not_end_is_ended(client: Ssh) -> None:
     with pytest.raises(CoralforgeError) as caught:
         client.run("echo so far; exec /bin/sleep 1000", seconds=0.5)
-    assert (caught.value.reason, caught.value.code) == ("board-timeout", ExitCode.BUILD)
+    assert (caught.value.reason, caught.value.code) == ("board-timeout", ExitCode.BOARD)
     assert "so far" in caught.value.details
 
 

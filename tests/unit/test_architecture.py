@@ -11,7 +11,7 @@ import grimp
 
 from tests.conftest import ROOT
 
-MOST_ARROWS = 120  # a new room at the top, such as publish, brings one for each room that it uses
+MOST_ARROWS = 121  # a new room at the top, such as publish, brings one for each room that it uses
 
 
 def room(module: str) -> str:

@@ -22,6 +22,7 @@ from coralforge.board.ssh import GUEST, ROOT, USER, Ran
 from coralforge.bundle.bench import install_rules
 from coralforge.containers.docker import connect
 from coralforge.settings import Options, Project, resolve
+from tests.conftest import ROOT as PROJECT
 from tests.conftest import TESTDATA
 from tests.integration.conftest import Checkout
 from tests.support.patience import NET
@@ -37,6 +38,7 @@ MODEL = "mobilenet_v1_0.25_128_quant"
 COMPILED, PLAIN = TESTDATA / f"{MODEL}_edgetpu.tflite", TESTDATA / f"{MODEL}.tflite"
 LABELS, IMAGE = TESTDATA / "imagenet_labels.txt", TESTDATA / "cat.bmp"
 TIGER_CAT = 283
+POSTINST = PROJECT / "templates/debian/postinst"
 # Exit codes of the bundle's programs.
 NO_DEVICE, FORBIDDEN, BUSY, LOST, TIMED_OUT = 4, 6, 7, 8, 9
 
@@ -150,6 +152,21 @@ def test_without_udev_rules_the_device_is_refused_and_what_is_said_to_do_helps(d
     ran = desk.board.ssh.run(f"{said[1].split(';')[0]} && udevadm settle", user=ROOT, seconds=NET)
     assert ran.status == 0, ran.output
     assert desk.model().status == 0
+
+
+def test_a_debian_package_lets_users_in_to_what_is_plugged_in_already(desk: Desk) -> None:
+    """Its rules in their place, then its own script, as dpkg runs it: the board has no dpkg."""
+    desk.remove_rules()
+    desk.plug()
+    assert desk.run("bin/lstpu --check").status == FORBIDDEN
+    rules = "/lib/udev/rules.d/70-coral-edgetpu.rules"
+    try:
+        script = f"cp ~{USER}/{desk.folder}/share/udev/*.rules {rules} && sh -s configure && udevadm settle"
+        desk.board.ssh.check(script, user=ROOT, seconds=NET, stdin=POSTINST)
+        allowed = desk.run("bin/lstpu --check")
+    finally:
+        desk.board.ssh.check(f"rm -f {rules}", user=ROOT, seconds=NET)
+    assert allowed.status == 0, allowed.output
 
 
 def test_who_is_not_in_the_group_is_told_to_join_it(desk: Desk) -> None:

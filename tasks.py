@@ -63,10 +63,17 @@ def build(said: Said) -> None:
     _run_stage("prefix", said)
 
 
-@verb(*BUILT, "compiler", *PLANNED)
+@verb(
+    *BUILT,
+    "compiler",
+    *PLANNED,
+    format=Option("tar.gz or deb (Debian packages); repeatable (default: tar.gz).", repeatable=True),
+)
 def bundle(said: Said) -> None:
     """Build everything and pack the bundle for the board."""
-    _run_stage("bundle", said)
+    from coralforge.commands import boundary, pipeline
+
+    boundary.run(pipeline.bundle, _options(said), said.format, said.dry_run, said.explain)
 
 
 @verb(

@@ -2,7 +2,7 @@
 
 The stages, in the order data flows::
 
-    fetch, unpack -> image -> libraries (Bazel) -> prefix -> programs (CMake) -> models -> bundle
+    fetch, unpack -> image -> libraries (Bazel) -> prefix -> programs (CMake) -> models -> bundle -> deb
 
 Each stage's key is the digest of its named inputs, and the inputs of a later stage contain the key of
 the earlier one. The reason of an action names the inputs that differ from the last time.
@@ -30,11 +30,14 @@ class Stage(str, Enum):
     PROGRAMS = "programs"
     MODEL = "model"
     BUNDLE = "bundle"
+    DEB = "deb"
 
 
 MODELS = "models"
 TOOLCHAIN = "toolchain"
-ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE)
+ARTIFACTS = (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.BUNDLE, Stage.DEB)
+HANDED_OUT = (Stage.BUNDLE, Stage.DEB)
+"""The stages whose results users get; the models are in them."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def make_plan(facts: Facts, goal: Stage) -> tuple[Action, ...]:
         actions += _source_actions(facts, goal)
     elif needed and any(action.stage is Stage.BUNDLE for action in needed):
         actions += _source_actions(facts, goal)  # licence texts come from the trees
-    uses_container = {Stage.LIBRARIES, Stage.PROGRAMS}
+    uses_container = {Stage.LIBRARIES, Stage.PROGRAMS, Stage.DEB}
     if goal is Stage.IMAGE or any(action.stage in uses_container for action in needed):
         actions.append(_image_action(facts))
     return tuple(actions + artifacts)
@@ -125,7 +128,7 @@ def _source_actions(facts: Facts, goal: Stage) -> list[Action]:
             actions.append(Action(Stage.FETCH, source.name, True, "not downloaded yet"))
         elif source.digest.startswith("sha256:"):
             actions.append(Action(Stage.FETCH, source.name, False, "downloaded and verified", source.digest))
-    if goal in (Stage.FETCH, Stage.BUNDLE):
+    if goal in (Stage.FETCH, *HANDED_OUT):
         actions += _data_actions(facts)
     if goal is Stage.FETCH:
         return actions

@@ -54,6 +54,7 @@ def variables(settings: Settings, project: str = "coral-app") -> dict[str, objec
         "loader": settings.arch.row.loader,
         "triples": {arch.value: arch.triple for arch in Arch},
         "bundle_name": settings.bundle_name,
+        "packaged": False,
     }
 
 
@@ -81,6 +82,17 @@ def render_toolchains(settings: Settings) -> dict[PurePosixPath, File]:
 def render_bundle(settings: Settings) -> dict[PurePosixPath, File]:
     """The files of the bundle that come from templates, by relative path."""
     return _render_folder(settings.project.templates / "bundle", variables(settings))
+
+
+def render_packaged(settings: Settings, **values: object) -> dict[PurePosixPath, File]:
+    """Files for Debian packages: those of lib/ as they are in Debian's folders, and templates/debian.
+
+    ``values`` are variables of the latter.
+    """
+    known = {**variables(settings), "packaged": True}
+    files = _render_folder(settings.project.templates / "debian", {**known, **values})
+    package = _render_folder(settings.project.templates / "bundle", known)
+    return files | {name: file for name, file in package.items() if name.parts[0] == "lib"}
 
 
 def _render_folder(folder: Path, values: Mapping[str, object]) -> dict[PurePosixPath, File]:

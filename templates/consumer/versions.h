@@ -26,24 +26,32 @@ inline std::string StampedCommit(const std::string& text) {
 
 inline bool IsSimulated() { return std::string(edgetpu_version()).find("SIMULATED") != std::string::npos; }
 
+// The path with all links resolved; empty where there is nothing.
+inline std::string Resolved(const std::string& path) {
+  char* const resolved = realpath(path.c_str(), nullptr);
+  const std::string found = resolved == nullptr ? "" : resolved;
+  free(resolved);
+  return found;
+}
+
 // The file that a symbol was loaded from, with all links resolved; empty when it cannot be told.
 inline std::string LibraryOf(const char* symbol) {
   void* const address = dlsym(RTLD_DEFAULT, symbol);
   Dl_info info;
   if (address == nullptr || dladdr(address, &info) == 0 || info.dli_fname == nullptr) return "";
-  char* const resolved = realpath(info.dli_fname, nullptr);
-  const std::string path = resolved == nullptr ? "" : resolved;
-  free(resolved);
-  return path;
+  return Resolved(info.dli_fname);
 }
 
 // Which libedgetpu is loaded: "simulated" by its own word, else "direct" or "throttled" by the folder it is
-// in, else "unknown".
+// in (a bundle's) or by the link to it that is (a Debian package's), else "unknown".
 inline std::string Variant() {
   if (IsSimulated()) return "simulated";
   const std::string path = LibraryOf("edgetpu_version");
+  if (path.empty()) return "unknown";
+  const std::string folder = path.substr(0, path.rfind('/'));
   for (const char* variant : {"direct", "throttled"}) {
     if (path.find(std::string("/") + variant + "/") != std::string::npos) return variant;
+    if (Resolved(folder + "/coralforge/" + variant + "/libedgetpu.so.1") == path) return variant;
   }
   return "unknown";
 }

@@ -21,6 +21,7 @@ from coralforge.board.remote import Ran
 from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.config.arch import Arch
 from coralforge.containers.docker import connect
+from tests.conftest import ROOT as PROJECT
 from tests.conftest import SAMPLE
 from tests.integration.conftest import BOARD_NAME, Checkout, make_bundle
 from tests.support.patience import NET
@@ -35,6 +36,7 @@ MODEL = "mobilenet_v1_0.25_128_quant"
 COMPILED, PLAIN = SAMPLE / f"{MODEL}_edgetpu.tflite", SAMPLE / f"{MODEL}.tflite"
 LABELS, IMAGE = SAMPLE / "imagenet_labels.txt", SAMPLE / "cat.bmp"
 TIGER_CAT = 283
+POSTINST = PROJECT / "templates/debian/postinst"
 # Exit codes of the bundle's programs.
 NO_DEVICE, FORBIDDEN, BUSY, LOST, TIMED_OUT = 4, 6, 7, 8, 9
 
@@ -166,6 +168,21 @@ def test_without_udev_rules_the_device_is_refused_and_what_is_said_to_do_helps(d
     assert ran.status == 0, ran.output
     assert desk.model().status == 0
     assert desk.diagnosis().ids == []
+
+
+def test_a_debian_package_lets_users_in_to_what_is_plugged_in_already(desk: Desk) -> None:
+    """Its rules in their place, then its own script, as dpkg runs it: the board has no dpkg."""
+    desk.remove_rules()
+    desk.plug()
+    assert desk.run("bin/lstpu --check").status == FORBIDDEN
+    rules = "/lib/udev/rules.d/70-coral-edgetpu.rules"
+    try:
+        script = f"cp ~{USER}/{desk.folder}/share/udev/*.rules {rules} && sh -s configure && udevadm settle"
+        desk.board.ssh.check(script, user=ROOT, seconds=NET, stdin=POSTINST)
+        allowed = desk.run("bin/lstpu --check")
+    finally:
+        desk.board.ssh.check(f"rm -f {rules}", user=ROOT, seconds=NET)
+    assert allowed.status == 0, allowed.output
 
 
 def test_who_is_not_in_the_group_is_told_to_join_it(desk: Desk) -> None:

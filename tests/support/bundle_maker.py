@@ -88,7 +88,7 @@ def make_inputs(root: Path, variants: tuple[Variant, ...] = (Variant.SIMULATED, 
         arch=Arch.AARCH64,
         floor=OLD_BOARDS,
         variants=variants,
-        sdk=make_sdk(root / "sdk", (*variants, Variant.THROTTLED)),
+        sdk=make_sdk(root / "sdk", tuple(dict.fromkeys((*variants, Variant.THROTTLED)))),
         programs=programs,
         templates={
             PurePosixPath("smoke.sh"): File(SMOKE, True),

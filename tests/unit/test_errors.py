@@ -41,7 +41,8 @@ def test_every_reason_is_documented() -> None:
 def test_every_documented_reason_exists() -> None:
     text = "".join(SOURCES)
     named = {reason for reason in REASONS if f'"{reason}"' in text or f"[{reason}, " in text}
-    assert REASONS - named == {"arch-unknown", "release-unknown", "variant-unknown", "source-unknown"}
+    of_names = {f"{kind}-unknown" for kind in ("arch", "format", "release", "source", "variant")}
+    assert REASONS - named == of_names
 
 
 def test_a_message_says_what_is_wrong_the_details_and_the_remedy() -> None:

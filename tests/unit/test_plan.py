@@ -13,14 +13,15 @@ INPUTS = {
     Stage.PREFIX: {"templates/bundle": "t1"},
     Stage.PROGRAMS: {"templates/consumer": "c1"},
     Stage.BUNDLE: {"licence": "l1"},
+    Stage.DEB: {"templates/debian": "d1"},
 }
 SAMPLE = ModelFact("the sample", {"model": "s1"})
 FRESH = Facts(sources=(FLATBUFFERS, LIBEDGETPU), inputs=INPUTS, present=frozenset(), image="i1", models=(SAMPLE,))
 
 
-def built(facts: Facts) -> Facts:
+def built(facts: Facts, goal: Stage = Stage.BUNDLE) -> Facts:
     """The facts after everything was made."""
-    actions = [a for a in make_plan(facts, Stage.BUNDLE) if a.inputs]
+    actions = [a for a in make_plan(facts, goal) if a.inputs]
     return replace(
         facts,
         present=frozenset(a.artifact for a in actions),
@@ -70,6 +71,16 @@ def test_a_changed_consumer_template_never_rebuilds_the_libraries() -> None:
 def test_a_changed_sample_only_repacks_and_needs_no_container() -> None:
     facts = replace(built(FRESH), models=(replace(SAMPLE, inputs={"model": "s2"}),))
     assert set(running(facts)) == {"model:the sample", "bundle:bundle"}
+
+
+def test_packages_follow_the_bundle_and_need_a_container_but_no_source() -> None:
+    changed = {**INPUTS, Stage.DEB: {"templates/debian": "d2"}}
+    facts = replace(built(FRESH, Stage.DEB), inputs=changed)
+    assert running(facts, Stage.DEB) == {
+        "image:builder": "needed (Docker was not asked whether it has it)",
+        "deb:deb": "changed: templates/debian",
+    }
+    assert running(facts) == {}
 
 
 def test_build_stops_before_the_programs() -> None:

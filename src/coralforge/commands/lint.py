@@ -11,7 +11,14 @@ from pathlib import Path
 _CPP = ("*.cc", "*.cpp", "*.h", "*.c")
 _CPP_FOLDERS = ("device", "simulator", "templates/consumer")
 _SHELL = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash")
-_SHELL_FILES = (".ci/run", "docker/*/*", "scripts/*", "src/coralforge/deploy/board/*")
+_SHELL_FILES = (
+    ".ci/run",
+    "docker/*/*",
+    "scripts/*",
+    "src/coralforge/deploy/board/*",
+    "templates/debian/*",
+    "tests/integration/debian/*.sh",
+)
 
 
 @dataclass(frozen=True)

@@ -25,19 +25,38 @@ def load_settings(options: Options) -> Settings:
 
 
 def run_stage(goal: Stage, options: Options, dry_run: bool = False, explain: bool = False) -> None:
-    """``fetch``, ``image``, ``build`` and ``bundle``: have the goal, or say what that would take."""
+    """``fetch``, ``image`` and ``build``: have the goal, or say what that would take."""
     settings = load_settings(options)
+    result = _have(settings, goal, dry_run, explain)
+    if result is not None:
+        _report(settings, goal, result)
+
+
+def bundle(options: Options, formats: Sequence[str], dry_run: bool = False, explain: bool = False) -> None:
+    """Have a bundle in these formats in the output folder, or say what that would take."""
+    from coralforge.pipeline.formats import formats_of, goal_of, publish
+
+    wanted = formats_of(formats)
+    settings = load_settings(options)
+    result = _have(settings, goal_of(wanted), dry_run, explain)
+    if result is None:
+        return
+    published = {one: publish(settings, result.places, one) for one in wanted}
+    _report_timings(result)
+    print(f"variants: {_variants(settings)}")
+    for one, digests in published.items():
+        for file, digest in digests.items():
+            print(f"{'bundle' if one.stage is Stage.BUNDLE else 'package'}: {file}\nsha256: {digest}")
+
+
+def _have(settings: Settings, goal: Stage, dry_run: bool, explain: bool) -> Result | None:
+    """Run the plan up to the goal; None where it was only to be shown."""
     if dry_run or explain:
         print_plan(collect(settings, goal).plan(goal), verbose=explain)
     if dry_run:
-        return
+        return None
     with make_sink() as sink:
-        result = run_plan(settings, goal, sink)
-        if goal is Stage.BUNDLE:
-            from coralforge.pipeline.stages import publish
-
-            publish(settings, result.places[Stage.BUNDLE])
-    _report(settings, goal, result)
+        return run_plan(settings, goal, sink)
 
 
 def print_plan(actions: Sequence[Action], verbose: bool) -> None:
@@ -50,20 +69,23 @@ def print_plan(actions: Sequence[Action], verbose: bool) -> None:
         print("nothing to do: everything is up to date")
 
 
-def _report(settings: Settings, goal: Stage, result: Result) -> None:
+def _report_timings(result: Result) -> None:
     if result.timings:
         slow = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.timings)
         print(f"time: {slow}")
-    variants = ", ".join(
+
+
+def _variants(settings: Settings) -> str:
+    return ", ".join(
         f"{variant.value}{'' if variant.real else ' (SIMULATED: no hardware is driven)'}"
         for variant in settings.variants
     )
-    if goal is Stage.BUNDLE:
-        archive = settings.output / f"{settings.bundle_name}.tar.gz"
-        digest = Path(f"{archive}.sha256").read_text(encoding="ascii").split()[0]
-        print(f"variants: {variants}\nbundle: {archive}\nsha256: {digest}")
-    elif goal is Stage.PREFIX:
-        print(f"variants: {variants}\nlibraries: {result.places[Stage.PREFIX]}")
+
+
+def _report(settings: Settings, goal: Stage, result: Result) -> None:
+    _report_timings(result)
+    if goal is Stage.PREFIX:
+        print(f"variants: {_variants(settings)}\nlibraries: {result.places[Stage.PREFIX]}")
     elif goal is Stage.FETCH:
         print(f"all sources of release {settings.release.release} are in {settings.cache.downloads}")
     elif goal is Stage.IMAGE:

@@ -22,6 +22,8 @@ class Source(Model):
     """SPDX expression."""
     licence_files: list[str] = Field(default_factory=lambda: ["LICENSE"])
     """Files below the unpacked tree that are copied into the bundle."""
+    copyright: list[str] = Field(default_factory=list)
+    """Its copyright holders, with years where they say them; for the copyright files of Debian packages."""
     homepage: str = ""
     """Where the project lives."""
     places: list[Place] = Field(min_length=1)

@@ -13,28 +13,38 @@ from coralforge.events import Note, Sink
 from coralforge.sources.debian import archive_uri
 
 BASE_SUITE = "forky"  # the only one with Bazel 7 (bazel-bootstrap); no program of it ends up in a bundle
-BASE = f"coralforge-base:{BASE_SUITE}"
-PULLED = f"debian:{BASE_SUITE}-slim"
 
 
-def ensure_base(client: Any, tmp: Path, sink: Sink) -> None:
-    """Have the base in Docker. Raises CoralforgeError: ``base-image``, exit code 3."""
+def base_tag(suite: str) -> str:
+    """Docker's name of the base of a Debian suite."""
+    return f"coralforge-base:{suite}"
+
+
+BASE = base_tag(BASE_SUITE)
+
+
+def ensure_base(client: Any, tmp: Path, sink: Sink, suite: str = BASE_SUITE) -> None:
+    """Have the base of a suite in Docker. Raises CoralforgeError: ``base-image``, exit code 3."""
     from docker.errors import APIError, ImageNotFound
 
     try:
-        client.images.get(BASE)
+        client.images.get(base_tag(suite))
         return
     except ImageNotFound:
         pass
     try:
-        sink.emit(Note(f"base image: pulling {PULLED}"))
-        client.images.pull(PULLED).tag(BASE)
+        sink.emit(Note(f"base image: pulling {_pulled(suite)}"))
+        client.images.pull(_pulled(suite)).tag(base_tag(suite))
     except APIError as error:
         sink.emit(Note(f"no container registry answers ({_first_line(error)}); making the base from Debian packages"))
-        _bootstrap_base(client, tmp, sink)
+        _bootstrap_base(client, tmp, sink, suite)
 
 
-def _bootstrap_base(client: Any, tmp: Path, sink: Sink) -> None:
+def _pulled(suite: str) -> str:
+    return f"debian:{suite}-slim"
+
+
+def _bootstrap_base(client: Any, tmp: Path, sink: Sink, suite: str) -> None:
     program, archive = shutil.which("mmdebstrap"), archive_uri()
     if program is None or archive is None:
         raise missing_error(
@@ -42,11 +52,11 @@ def _bootstrap_base(client: Any, tmp: Path, sink: Sink) -> None:
             reason="base-image",
             details=("mmdebstrap is not installed" if program is None else "apt is not configured on this machine"),
             remedy="apt-get install mmdebstrap debian-archive-keyring, "
-            f"or docker pull {PULLED} where a registry answers",
+            f"or docker pull {_pulled(suite)} where a registry answers",
         )
     tmp.mkdir(parents=True, exist_ok=True)
-    tar = tmp / f"base-{BASE_SUITE}.tar"
-    command = [program, "--variant=apt", "--quiet", BASE_SUITE, str(tar), archive]
+    tar = tmp / f"base-{suite}.tar"
+    command = [program, "--variant=apt", "--quiet", suite, str(tar), archive]
     for option in ('Acquire::Check-Valid-Until "false"', 'Acquire::Check-Date "false"'):
         command.insert(1, f"--aptopt={option}")
     sink.emit(Note("base image: mmdebstrap (about 40 s)"))
@@ -59,7 +69,7 @@ def _bootstrap_base(client: Any, tmp: Path, sink: Sink) -> None:
                 details="\n".join(done.stderr.splitlines()[-12:]),
                 remedy="look at this machine's apt configuration and at the space in " + str(tmp),
             )
-        repository, tag = BASE.split(":")
+        repository, tag = base_tag(suite).split(":")
         client.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"LABEL {LABEL}=1"])
     finally:
         tar.unlink(missing_ok=True)

@@ -22,7 +22,8 @@ class Image:
     key: str
     arguments: tuple[tuple[str, str], ...] = ()
     base: Image | None = None
-    """The image that it adds to; None: the Debian base."""
+    """The image that it adds to; None: the Debian base of its suite."""
+    suite: str = BASE_SUITE
     packages: tuple[tuple[str, tuple[Place, ...]], ...] = ()
     """Pinned Debian packages, by their folder in the build's context."""
     files: tuple[tuple[str, str], ...] = ()
@@ -85,13 +86,14 @@ def make_image(
     base: Image | None = None,
     packages: Mapping[str, Sequence[Place]] | None = None,
     files: Mapping[str, str] | None = None,
+    suite: str = BASE_SUITE,
 ) -> Image:
     """An image with the key of its recipe, of the folder beside that with its name, and of all that is given here."""
     packages = packages or {}
     files = files or {}
     inputs = {
         "recipe": fingerprint.of_paths(*recipe_files(recipes, name)),
-        "base": base.tag if base else BASE_SUITE,
+        "base": base.tag if base else suite,
         **arguments,
         **{folder: " ".join(place.sha256 for place in places) for folder, places in packages.items()},
         **files,
@@ -101,6 +103,7 @@ def make_image(
         key=fingerprint.of_mapping(inputs),
         arguments=tuple(sorted(arguments.items())),
         base=base,
+        suite=suite,
         packages=tuple((folder, tuple(places)) for folder, places in packages.items()),
         files=tuple(files.items()),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coralforge.containers.base import BASE, ensure_base
+from coralforge.containers.base import base_tag, ensure_base
 from coralforge.containers.context import lay_out
 from coralforge.containers.docker import LABEL
 from coralforge.containers.image import Image
@@ -57,7 +57,7 @@ class ImageMaker:
         if exists(self.client, image):
             return image.tag
         if image.base is None:
-            ensure_base(self.client, self.cache.work, self.sink)
+            ensure_base(self.client, self.cache.work, self.sink, image.suite)
         else:
             self.ensure(image.base)
         self.cache.work.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class ImageMaker:
             path=str(context),
             dockerfile=f"{image.name}.Dockerfile",
             tag=image.tag,
-            buildargs={"BASE": image.base.tag if image.base else BASE, **dict(image.arguments)},
+            buildargs={"BASE": image.base.tag if image.base else base_tag(image.suite), **dict(image.arguments)},
             labels={LABEL: "1"},
             rm=True,
             forcerm=True,

@@ -13,7 +13,7 @@ BUILD_PREFIXES = (
     "/sources/", "/workspace/", "/cache/", "/request/", "/project/", "/scripts/", "/sdk/", "/out/", "/opt/sysroots/",
 )  # fmt: skip
 
-_GLIBC_PARTS = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1")
+GLIBC_PARTS = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Policy:
     def system(self) -> frozenset[str]:
         """Libraries that every board with the platform's suite has; all others come with the bundle."""
         loader = self.interpreter.rsplit("/", 1)[-1]
-        return frozenset((*_GLIBC_PARTS, "libstdc++.so.6", "libgcc_s.so.1", loader))
+        return frozenset((*GLIBC_PARTS, "libstdc++.so.6", "libgcc_s.so.1", loader))
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,18 @@ def _above(need: Need, policy: Policy) -> str | None:
     floor = dict(policy.floors).get(prefix)
     if floor is None:
         return None
-    number = NAMED_VERSIONS.get(need.version, need.version.partition("_")[2])
-    try:
-        fits = _numbers(number) <= _numbers(floor)
-    except ValueError:
+    number = numbers_of(need)
+    if number is None:
         return "it belongs to one build of that library"
-    return None if fits else f"the platform has {prefix}_{floor}"
+    return None if number <= _numbers(floor) else f"the platform has {prefix}_{floor}"
+
+
+def numbers_of(need: Need) -> tuple[int, ...] | None:
+    """The version without its family, to be compared; None where it fits one build of the library only."""
+    try:
+        return _numbers(NAMED_VERSIONS.get(need.version, need.version.partition("_")[2]))
+    except ValueError:
+        return None
 
 
 def _numbers(version: str) -> tuple[int, ...]:

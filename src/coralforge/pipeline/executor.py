@@ -141,7 +141,7 @@ def _build(run: Run, survey: Survey, goal: Stage) -> None:
 
 
 def _artifacts(run: Run, survey: Survey, actions: tuple[Action, ...], environment: BuildEnvironment | None) -> None:
-    from coralforge.pipeline import stages
+    from coralforge.pipeline import packages, stages
 
     makers: dict[Stage, Callable[..., Path]] = {
         Stage.LIBRARIES: stages.make_libraries,
@@ -149,6 +149,7 @@ def _artifacts(run: Run, survey: Survey, actions: tuple[Action, ...], environmen
         Stage.PROGRAMS: stages.make_programs,
         Stage.MODEL: stages.make_model,
         Stage.BUNDLE: stages.make_bundle,
+        Stage.DEB: packages.make_packages,
     }
     done = {a.label: store.location(run.settings.cache, a) for a in actions if a.stage in makers}
     for action in actions:

@@ -57,7 +57,14 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     Stage.BUNDLE: (
         InputFiles("licence", ("LICENSE",)),
         _engine("elf", label="gate"),
-        _engine("__init__.py", "bundle", "pipeline/stages.py"),
+        _engine("__init__.py", "pipeline/stages.py", label="version and stages"),
+        InputFiles("engine", (f"{_ENGINE}bundle",), without="deb"),
+    ),
+    Stage.DEB: (
+        InputFiles("templates/bundle", ("templates/bundle",)),
+        InputFiles("templates/debian", ("templates/debian",)),
+        InputFiles("scripts/build-packages", ("scripts/build-packages",)),
+        _engine("elf", "bundle/deb", "pipeline/packages.py", "templates.py"),
     ),
 }  # fmt: skip
 

@@ -6,7 +6,6 @@ return, so what is in the store has passed them.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,8 +24,6 @@ from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import PROGRAMS, render_bundle, render_consumer, write_files
-from coralforge.util.atomic import replacing
-from coralforge.util.fingerprint import of_file
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -134,21 +131,6 @@ def _policy(settings: Settings) -> Policy:
 
     forbidden = (str(settings.cache.root), str(settings.project.root), str(Path.home()))
     return policy_for(settings.arch, settings.floor, settings.release.tensorflow_commit, forbidden)
-
-
-def publish(settings: Settings, artifact: Path) -> Path:
-    """Put the bundle and its digest into the output folder; nothing is copied when it is there already."""
-    settings.output.mkdir(parents=True, exist_ok=True)
-    digest = artifact / f"{settings.bundle_name}.tar.gz.sha256"
-    archive = artifact / f"{settings.bundle_name}.tar.gz"
-    published = settings.output / archive.name
-    same = published.is_file() and of_file(published) == digest.read_text(encoding="ascii").split()[0]
-    if not same:
-        with replacing(published, settings.output / digest.name) as (packed, text):
-            shutil.copyfile(archive, packed)
-            shutil.copyfile(digest, text)
-            (settings.output / digest.name).unlink(missing_ok=True)  # as in pack
-    return published
 
 
 def smoke_bundle(

@@ -14,7 +14,7 @@ from coralforge.containers import toolchain
 from coralforge.containers.context import packages_of
 from coralforge.containers.image import Image
 from coralforge.pipeline.inputs import digests
-from coralforge.plan import Action, Facts, Inputs, Stage, make_plan
+from coralforge.plan import HANDED_OUT, Action, Facts, Inputs, Stage, make_plan
 from coralforge.settings import Settings
 from coralforge.sources.fetch import cached
 from coralforge.sources.trees import survey_sources
@@ -49,7 +49,7 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
         toolchain_known=goal is not Stage.FETCH or _packages_are_there(settings, builder),
-        models=survey_models(settings) if goal in (Stage.FETCH, Stage.BUNDLE) else (),
+        models=survey_models(settings) if goal in (Stage.FETCH, *HANDED_OUT) else (),
     )
     return checked(settings, Survey(facts), goal, thorough=False)
 
@@ -57,12 +57,12 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
 def checked(settings: Settings, survey: Survey, goal: Stage, thorough: bool) -> Survey:
     """The same survey, now that the artifacts which ``goal`` is to be made from were compared with their records.
 
-    The bundle's own bytes are read either way: they are about to be handed out.
+    The bytes of bundle and packages are read either way: they are about to be handed out.
     """
     damaged = dict(survey.facts.damaged)
     for action in survey.plan(goal):
         if action.artifact in survey.facts.present and action.artifact not in damaged:
-            problem = store.damage(settings.cache, action, thorough or action.stage is Stage.BUNDLE)
+            problem = store.damage(settings.cache, action, thorough or action.stage in HANDED_OUT)
             damaged |= {action.artifact: problem} if problem else {}
     return replace(survey, facts=replace(survey.facts, damaged=damaged))
 
@@ -97,6 +97,7 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
         Stage.BUNDLE: {
             "release file": fingerprint.of_paths(settings.project.releases / f"{release.release}.yaml"),
         },
+        Stage.DEB: {},
     }
     files = digests(settings.project.root)
     return {stage: {**values[stage], **files[stage]} for stage in values}

@@ -28,6 +28,10 @@ MAKERS = {
         ("bundle.assemble", "bundle.pack", "elf.gate", "templates"),
         (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.MODEL),
     ),
+    Stage.DEB: (
+        ("bundle.deb.build",),
+        (Stage.LIBRARIES, Stage.PREFIX, Stage.PROGRAMS, Stage.MODEL, Stage.BUNDLE),
+    ),
 }
 # They say how and where something is run, kept or shown. What they find out is in keys as values: digests of
 # sources, the image's key, the options of pipeline.yaml.
@@ -85,7 +89,14 @@ def test_each_input_alone_changes_the_keys_that_list_it(
         file.write_bytes(content)
     assert (stage, files.label) in found
     name = file.relative_to(project).as_posix()
-    assert found == {(s, f.label) for s, f, p in LISTED if name == p or name.startswith(f"{p}/")}
+    assert found == {
+        (s, f.label) for s, f, p in LISTED if name == p or (name.startswith(f"{p}/") and counts(f, name))
+    }
+
+
+def counts(files: InputFiles, name: str) -> bool:
+    """Whether a file below a listed folder is in the key: it may be left out by a name in its path."""
+    return files.without not in Path(name).parts
 
 
 @pytest.mark.parametrize("name", NO_INPUTS)

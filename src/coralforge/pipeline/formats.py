@@ -1,0 +1,66 @@
+"""Puts what was made into the output folder, in the formats that were asked for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+
+from coralforge.config.load import unknown
+from coralforge.plan import Stage
+from coralforge.settings import Settings
+from coralforge.util.atomic import replacing
+from coralforge.util.fingerprint import of_file
+
+
+class Format(str, Enum):
+    """The forms in which users get a bundle."""
+
+    TAR_GZ = "tar.gz"
+    DEB = "deb"
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that makes it."""
+        return Stage.DEB if self is Format.DEB else Stage.BUNDLE
+
+    def digests(self, settings: Settings) -> str:
+        """Name of the file with the digests of its files, for ``sha256sum -c``."""
+        return f"{settings.bundle_name}.{'debs' if self is Format.DEB else 'tar.gz'}.sha256"
+
+
+def formats_of(said: Sequence[str]) -> tuple[Format, ...]:
+    """The formats of the option --format, each once; the archive where none is named.
+
+    Raises:
+        CoralforgeError: ``format-unknown``, exit code 2.
+    """
+    known = [one.value for one in Format]
+    for name in said:
+        if name not in known:
+            raise unknown("format", name, known)
+    return tuple(dict.fromkeys(Format(name) for name in said)) or (Format.TAR_GZ,)
+
+
+def goal_of(formats: Sequence[Format]) -> Stage:
+    """The last stage that they need."""
+    return Stage.DEB if Format.DEB in formats else Stage.BUNDLE
+
+
+def publish(settings: Settings, places: Mapping[Stage, Path], one: Format) -> dict[Path, str]:
+    """Put the files of one format and their digests into the output folder; returns the digests by file.
+
+    Nothing is copied when it is there already.
+    """
+    settings.output.mkdir(parents=True, exist_ok=True)
+    artifact, name = places[one.stage], one.digests(settings)
+    lines = (artifact / name).read_text(encoding="ascii").splitlines()
+    digests = {settings.output / file: digest for digest, _, file in (line.partition("  ") for line in lines)}
+    if any(not file.is_file() or of_file(file) != digest for file, digest in digests.items()):
+        targets = (*digests, settings.output / name)
+        with replacing(*targets) as places_beside:
+            for target, beside in zip(targets, places_beside, strict=True):
+                shutil.copyfile(artifact / target.name, beside)
+            (settings.output / name).unlink(missing_ok=True)  # as in pack
+    return digests

@@ -158,7 +158,7 @@ TEST(Libusb, ControlTransfersAnswerLikeLibusb) {
   Client program(&bed);
   const auto handle = static_cast<uint32_t>(program.Ask(Request::kOpen, 0));
   EXPECT_EQ(program.Ask(Request::kControl, handle, 0, ReadRegister(0xA30C, 1)), 4);
-  EXPECT_EQ(program.Ask(Request::kControl, handle, 0, {0x80, 6, 0, 3, 0, 0, 255, 0}), kPipeError);
+  EXPECT_EQ(program.Ask(Request::kControl, handle, 0, {0x80, 6, 2, 3, 0, 0, 255, 0}), kPipeError);
   bed.bus.device(0).Unplug();
   EXPECT_EQ(program.Ask(Request::kControl, handle, 0, ReadRegister(0xA30C, 1)), kNoDeviceError);
   EXPECT_EQ(program.Ask(Request::kOpen, 0), kNoDeviceError);

@@ -118,7 +118,7 @@ TEST(Redir, PlugsItIn) {
   const Packet descriptor = guest.Control(0x80, 6, 0x0100, 0, 18, {});
   EXPECT_EQ(descriptor.body.size(), 10u + 18u);
   EXPECT_EQ(descriptor.body[3], 0);
-  EXPECT_EQ(guest.Control(0x80, 6, 0x0300, 0, 255, {}).body[3], 4) << "a stall";
+  EXPECT_EQ(guest.Control(0x80, 6, 0x0302, 0, 255, {}).body[3], 4) << "a stall";
 }
 
 TEST(Redir, ShowsAnotherDeviceAfterFirmwareAndReset) {

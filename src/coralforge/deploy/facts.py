@@ -15,6 +15,7 @@ FOLDER = "coralforge"
 SECONDS = 300.0  # for what takes one or two, on a slow board too
 NEEDED = ("tar", "gzip", "sha256sum")
 _LONGEST = 120
+_LONGEST_FOLDER = 1000  # characters; a path may have 4096 bytes, and those of a bundle are below this one
 _VERDICT = "this board cannot run programs for "
 
 
@@ -91,7 +92,9 @@ def check_folder(to: str) -> str:
         CoralforgeError: ``board-folder``, exit code 2.
     """
     folder = to.removeprefix("~/").rstrip("/")
-    if not folder or folder.startswith(("-", "~")) or ".." in folder.split("/") or not folder.isprintable():
+    names = [name for name in folder.split("/") if name not in ("", ".")]
+    strange = folder != folder.strip() or not folder.isprintable() or len(folder) > _LONGEST_FOLDER
+    if not names or ".." in names or folder.startswith(("-", "~")) or strange:
         raise user_error(
             f"--to {to[:100]!r} is no folder for bundles",
             reason="board-folder",

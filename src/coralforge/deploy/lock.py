@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +23,8 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Sink
 
 WAIT_SECONDS = 60
-_NET = 120.0  # seconds more, after which a board that says nothing is given up
+_NET = 120.0  # seconds more, after which a board that has not given the lock is given up
+_KEPT = 100  # lines of the board's
 _TOO_LONG = 3  # hold.sh's exit status
 _LOCK = re.compile(r"(?P<key>\S+ \d+ \d+) (?P<machine>\S+) (?P<process>\d+) (?P<began>\d+) (?P<who>.*)")
 
@@ -63,7 +65,7 @@ class _Holder:
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: Iterator[str] = iter(())
         self._timer: threading.Timer | None = None
-        self._output: list[str] = []
+        self._output: deque[str] = deque(maxlen=_KEPT)
         self._other = ""
 
     def take(self, broken: str = "") -> str:
@@ -90,6 +92,7 @@ class _Holder:
             self._output.append(line)
             found = scripts.answers(line)
             if "held" in found:
+                self._stop_limit()
                 return ""
             if "stale" in found:
                 told = _people(scripts.first(found, "stale"))
@@ -111,11 +114,14 @@ class _Holder:
             else failed(self._remote, f"{self._to} cannot be made, or a link in it", output)
         )
 
+    def _stop_limit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
     def end(self) -> None:
         """Let the lock go."""
         process, self._process = self._process, None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_limit()
         if process is None:
             return
         assert process.stdin is not None and process.stdout is not None
@@ -156,7 +162,11 @@ def _began(process: int) -> int:
 
 def _who() -> str:
     now = datetime.fromtimestamp(time.time(), timezone.utc)
-    return f"{_word(getpass.getuser())}@{_word(socket.gethostname())} since {now:%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a uid that has no name, as in a container
+        user = ""
+    return f"{_word(user)}@{_word(socket.gethostname())} since {now:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _word(text: str) -> str:

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -184,7 +186,7 @@ def test_a_disk_that_is_full_midway_leaves_what_was_there(desk: Desk, archives: 
     assert (error.reason, error.code) == ("board-space", ExitCode.BOARD)
     assert desk.text == "bundle 0\n"
     assert len(desk.releases()) == 1
-    assert "new" not in names(desk.to / "incoming")
+    assert not [name for name in names(desk.to / "incoming") if name.endswith(".new")]
     if tool == "cat":
         assert names(desk.to / "incoming") == []
 
@@ -272,14 +274,14 @@ def test_a_board_may_say_anything(desk: Desk, archives: Archives) -> None:
     assert facts.to == str(desk.to) or facts.to == "/etc"
 
 
-@pytest.mark.parametrize("to", ["", "/", "~", "~/", "-x", "../x", "a/../b", "a\nb", "~other/x"])
+@pytest.mark.parametrize("to", ["", "/", "~", "~/", ".", "./", "~/.", "/./", "-x", "../x", "a/../b", "a\nb", "a ", "~/ ", "~other/x"])
 def test_no_folder_for_bundles(to: str) -> None:
     with pytest.raises(CoralforgeError) as caught:
         check_folder(to)
     assert (caught.value.reason, caught.value.code) == ("board-folder", ExitCode.USER)
 
 
-@pytest.mark.parametrize("to", ['it\'s a "folder" & $HOME', "~/in home/x"])
+@pytest.mark.parametrize("to", ['it\'s a "folder" & $HOME', "a\\b", "~/in home/x"])
 def test_a_folder_may_have_any_name(desk: Desk, archives: Archives, to: str) -> None:
     there = desk.deploy(archives[0], check_folder(to))
     assert Path(there.to) == desk.board.home / to.removeprefix("~/")
@@ -388,3 +390,69 @@ def test_an_rsync_that_fails_is_replaced(desk: Desk, archives: Archives) -> None
 def test_a_connection_that_is_lost_in_rsync_is_no_reason_for_another_way(desk: Desk, archives: Archives) -> None:
     rsync(desk.board, f': >"{desk.board.root}/lost"; exit 12')
     assert desk.fails(archives[0]).reason == "board-ssh"
+
+
+def test_the_limit_on_waiting_for_the_lock_ends_with_the_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the process that holds the lock, and an unpacking or a smoke test may take half an hour."""
+    limits: list[LateTimer] = []
+    monkeypatch.setattr(lock, "threading", SimpleNamespace(Timer=partial(LateTimer, limits)))
+    with desk.held():
+        assert [limit.cancelled for limit in limits] == [True]
+
+
+class LateTimer:
+    """TEST DOUBLE of threading.Timer: its time is never over."""
+
+    def __init__(self, all_of_them: list[LateTimer], _seconds: float, _end: Callable[[], object]) -> None:
+        self.cancelled = self.daemon = False
+        all_of_them.append(self)
+
+    def start(self) -> None: ...
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def test_a_folder_in_the_place_of_the_lock_is_none(desk: Desk) -> None:
+    (desk.to / "lock").mkdir(parents=True)
+    with pytest.raises(CoralforgeError) as caught, desk.held():
+        pass
+    assert (caught.value.reason, caught.value.code) == ("board-command", ExitCode.BOARD)
+    assert "lock" in caught.value.details
+    assert names(desk.to / "lock") == []
+
+
+def test_a_user_without_a_name_holds_a_lock_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container with a uid of its own there may be no such user."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(lock.getpass, "getuser", nobody)
+    with desk.held():
+        assert " unknown@" in os.readlink(desk.to / "lock")
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "new", "f" * 63, "F" * 64])
+def test_what_is_not_ours_in_the_folders_is_left_alone(desk: Desk, archives: Archives, name: str) -> None:
+    mine = desk.to / "incoming" / name
+    mine.mkdir(parents=True)
+    (mine / "file").touch()
+    for stale in ("e" * 64, "d" * 64 + ".new"):  # did not arrive; was not unpacked to its end
+        (desk.to / "incoming" / stale).mkdir()
+    desk.deploy(archives[0])
+    assert names(mine) == ["file"]
+    assert names(desk.to / "incoming") == [name]
+
+
+def test_back_to_what_is_no_bundle_of_ours_is_refused(desk: Desk, archives: Archives) -> None:
+    desk.deploy(archives[0])
+    (desk.to / "other").mkdir()
+    (desk.to / "previous").symlink_to("other")
+    with pytest.raises(CoralforgeError) as caught:
+        desk.roll_back()
+    assert (caught.value.reason, caught.value.code) == ("board-command", ExitCode.BOARD)
+    assert "releases/other" in caught.value.details
+    assert desk.text == "bundle 0\n"

@@ -15,6 +15,11 @@ began() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 
 mkdir -p "$to/releases" "$to/incoming" || exit 1
 lock=$to/lock
+# A link would be made within a folder of that name.
+if [ -e "$lock" ] && [ ! -L "$lock" ]; then
+    echo "$lock is no symbolic link"
+    exit 1
+fi
 boot=$(cat /proc/sys/kernel/random/boot_id)
 mine="$boot $$ $(began $$) $me"
 
@@ -49,7 +54,7 @@ until ln -s "$mine" "$lock" 2>/dev/null; do
     other=$(readlink "$lock" 2>/dev/null)
     if [ -z "$other" ]; then
         # It is gone by now, or the file system takes no links.
-        if [ "$left" -le 0 ] || [ -e "$lock" ]; then
+        if [ "$left" -le 0 ]; then
             ln -s "$mine" "$lock"
             exit 1
         fi

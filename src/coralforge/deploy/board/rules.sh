@@ -7,8 +7,8 @@ export LC_ALL
 
 say() { printf 'coralforge: %s yes\n' "$1"; }
 
-wanted=$(sha256sum "$1/share/udev/$2") || exit 1
-found=$(sha256sum "/etc/udev/rules.d/$2" 2>/dev/null)
+wanted=$(sha256sum <"$1/share/udev/$2") || exit 1
+found=$(sha256sum 2>/dev/null <"/etc/udev/rules.d/$2")
 if [ "${wanted%% *}" = "${found%% *}" ]; then say installed; fi
 if grep -q "^$3:" /etc/group; then say group; fi
 case " $(id -Gn "$(id -un)") " in *" $3 "*) say member ;; esac

@@ -15,6 +15,11 @@ for link in current previous; do
     fi
 done
 
+if [ ! -d "releases/$release" ]; then
+    echo "$1/releases/$release is not there"
+    exit 1
+fi
+
 # put LINK TARGET: a link that leads to the old target or the new one at any moment.
 put() {
     rm -f "$1.new"

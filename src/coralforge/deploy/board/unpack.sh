@@ -5,11 +5,11 @@ set -u
 LC_ALL=C
 export LC_ALL
 to=$1 release=$2 digest=$3
-archive=$to/incoming/$digest new=$to/incoming/new
+archive=$to/incoming/$digest new=$to/incoming/$digest.new
 
 say() { printf 'coralforge: %s %s\n' "$1" "$2"; }
 
-found=$(sha256sum "$archive" | cut -d ' ' -f 1)
+found=$(sha256sum <"$archive" | cut -d ' ' -f 1)
 if [ "$found" != "$digest" ]; then
     rm -f "$archive"
     say digest "$found"

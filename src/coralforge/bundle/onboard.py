@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from coralforge.events import Sink
 SECONDS = 1800  # boards are slow, but a program that hangs must not hold a CI job for hours
 _MAX_CHECK = 1 << 17  # bytes
 _STEP = 300.0  # seconds for what takes one or two
+_CONTENT = "coralforge: content\n"  # fetch.sh
 _OTHER = ": take coralforge-"  # how check-board.sh says that another bundle fits
 
 
@@ -129,6 +129,7 @@ def smoke(remote: Remote, there: Deployed, report: Path, on_line: Callable[[str]
 
 def fetch(remote: Remote, path: str, to: Path) -> None:
     """A small text file of a board. One that is not there makes no file."""
-    ran = remote.run(f"cat {shlex.quote(path)}", seconds=_STEP)
-    if ran.status == 0:
-        to.write_text(ran.output, encoding="utf-8")
+    ran = remote.script(scripts.text("fetch"), path, seconds=_STEP)
+    _, mark, content = ran.output.partition(_CONTENT)
+    if ran.status == 0 and mark:
+        to.write_text(content, encoding="utf-8")

@@ -22,7 +22,7 @@ Line = Annotated[str, AfterValidator(lambda text: " ".join(_printable(text).spli
 class _Said(BaseModel):
     """Something that a board said; it may say more."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
 
 class StepResult(_Said):

@@ -188,7 +188,8 @@ def _read(model: Any, path: Path, lines: deque[str], finished: Finished) -> Any:
         text = str(error)
         if isinstance(error, ValidationError):
             item = error.errors(include_url=False, include_input=False)[0]
-            text = f"{path.name}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            where = ".".join(str(part) for part in item["loc"])
+            text = ": ".join(part for part in (path.name, where, item["msg"]) if part)
         raise _failed(
             "the smoke test ended without a report that can be read", "smoke-report", [text], lines, finished
         ) from error

@@ -78,9 +78,9 @@ class Request:
             yes=getattr(said, "yes", False),
             wait=_seconds(getattr(said, "wait", None)),
         )
-        if made.rollback and bundle is not None:
+        if made.rollback and (bundle is not None or made.rules):
             raise user_error(
-                "--rollback goes back to the bundle before, and takes no --bundle",
+                "--rollback goes back to the bundle before, and takes no --bundle and no --install-rules",
                 reason="deploy-option",
                 remedy="leave one of them out",
             )
@@ -199,9 +199,17 @@ def _rules(remote: Remote, facts: Facts, there: Deployed, request: Request) -> N
         )
     print(f"udev rules: on {remote.name} this is to be run:")
     print("\n".join(f"    {line}" for line in text.splitlines()))
-    if not request.yes and input("run it? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not request.yes and not _agreed():
         print("udev rules: nothing was run")
         return
     rules.install(remote, facts, commands, terminal)
     again = f"; {facts.user} is in the group {rules.GROUP} from the next login on" if "usermod" in text else ""
     print(f"udev rules: installed{again}")
+
+
+def _agreed() -> bool:
+    try:
+        return input("run it? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ NAME = "copy"
 _CHUNK = 1 << 15
 _SECONDS = 300.0  # for one chunk: a connection that is dead is noticed before, by the client
 _RSYNC = ("--info=progress2", "--no-h", "--stats", "--partial", "--inplace", "--timeout=300", "-s")
+_KEPT = 200  # lines
+_SENT = re.compile(r"Total bytes sent: ([0-9][0-9,.]{0,20})")
 _PERCENT = re.compile(r"(\d{1,3})%")
 
 
@@ -68,7 +71,7 @@ def _rsync(program: str, remote: Remote, archive: Path, to: str, sink: Sink) -> 
     size = archive.stat().st_size
     command = [program, *_RSYNC, "-e", shlex.join(remote.words[:-1]), str(archive), f"{remote.words[-1]}:{to}"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    said: list[str] = []
+    said: deque[str] = deque(maxlen=_KEPT)
     try:
         assert process.stdout is not None
         stdout = process.stdout.fileno()
@@ -86,7 +89,7 @@ def _rsync(program: str, remote: Remote, archive: Path, to: str, sink: Sink) -> 
             process.stdout.close()
     output = "\n".join(said)
     if status == 0:
-        found = re.search(r"Total bytes sent: ([\d,.]+)", output)
+        found = _SENT.search(output)
         return int(re.sub(r"\D", "", found[1])) if found else size
     if "No space left" in output:
         remote.run(f"rm -f {shlex.quote(to)}", seconds=_SECONDS)

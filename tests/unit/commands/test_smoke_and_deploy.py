@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,9 +39,12 @@ def said(**given: Any) -> Any:
     return SimpleNamespace(**{**SILENT, **flags, "board": "pi@raspberrypi", **given})
 
 
+def smoking_script(report: dict[str, Any], status: int = 0) -> str:
+    return f"#!/bin/sh\ncat >\"$2\" <<'END'\n{json.dumps(report)}\nEND\necho fine\nexit {status}\n"
+
+
 def smoking(folder: Path, report: dict[str, Any] = REPORT, status: int = 0) -> str:
-    text = json.dumps(report)
-    return str(make_bundle(folder, smoke=f"#!/bin/sh\ncat >\"$2\" <<'END'\n{text}\nEND\necho fine\nexit {status}\n"))
+    return str(make_bundle(folder, smoke=smoking_script(report, status)))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +110,24 @@ def test_a_smoke_test_deploys_first_and_brings_its_report_back(
     assert (board.home / "coralforge/current/smoke.sh").is_file()
 
 
+def test_a_login_shell_that_says_something_spoils_nothing(board: BoardDouble, tmp_path: Path) -> None:
+    board.tool("sh", 'if [ "$1" = -c ]; then echo "Welcome {"; fi\nexec {real} "$@"')
+    bundle = Path(smoking(tmp_path))
+    smoke(Options(), said(bundle=str(bundle)))
+    place = bundle.with_name("coralforge-2.14.1-aarch64-linux-gnu.smoke-raspberrypi.json")
+    assert json.loads(place.read_text())["ok"] is True
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_report_is_json_whatever_numbers_a_board_says(board: BoardDouble, tmp_path: Path, number: str) -> None:
+    facts = {**REPORT["board"], "cpu_temperature_c": 4711}
+    script = smoking_script({**REPORT, "board": facts}).replace("4711", number)
+    with pytest.raises(CoralforgeError) as caught:
+        smoke(Options(), said(bundle=str(make_bundle(tmp_path, smoke=script))))
+    assert (caught.value.reason, caught.value.code) == ("smoke-report", ExitCode.SMOKE)
+    assert "cpu_temperature_c" in caught.value.details
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "reason"),
     [
@@ -127,6 +149,30 @@ def test_no_sign_of_failure_is_passed_over(
     assert (caught.value.reason, caught.value.code) == (reason, ExitCode.SMOKE)
     if reason == "smoke-failed":
         assert "the user may not open it: install the rules" in caught.value.details
+
+
+def test_rules_are_not_forgotten_on_the_way_back() -> None:
+    with pytest.raises(CoralforgeError) as caught:
+        verb.deploy(Options(), said(rollback=True, install_rules=True))
+    assert caught.value.reason == "deploy-option"
+
+
+def test_rules_are_not_installed_for_who_ends_the_question(
+    board: BoardDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-D."""
+
+    class Terminal(StringIO):
+        """TEST DOUBLE of a terminal at its end."""
+
+        def isatty(self) -> bool:
+            return True
+
+    board.tool("udevadm", "exit 0")
+    monkeypatch.setattr(verb, "has_terminal", lambda: True)
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    verb.deploy(Options(), said(bundle=smoking(tmp_path), install_rules=True))
+    assert "udev rules: nothing was run" in capsys.readouterr().out
 
 
 def test_rules_need_a_yes(board: BoardDouble, tmp_path: Path) -> None:

@@ -274,7 +274,9 @@ def test_a_board_may_say_anything(desk: Desk, archives: Archives) -> None:
     assert facts.to == str(desk.to) or facts.to == "/etc"
 
 
-@pytest.mark.parametrize("to", ["", "/", "~", "~/", ".", "./", "~/.", "/./", "-x", "../x", "a/../b", "a\nb", "a ", "~/ ", "~other/x"])
+@pytest.mark.parametrize(
+    "to", ["", "/", "~", "~/", ".", "./", "~/.", "/./", "-x", "../x", "a/../b", "a\nb", "a ", "~/ ", "~other/x"]
+)
 def test_no_folder_for_bundles(to: str) -> None:
     with pytest.raises(CoralforgeError) as caught:
         check_folder(to)
@@ -381,6 +383,12 @@ def test_rsync_copies_where_both_have_it(desk: Desk, archives: Archives) -> None
     assert "StrictHostKeyChecking" not in words, "it goes over the connection that stands"
 
 
+def test_a_board_may_say_anything_in_rsync(desk: Desk, archives: Archives) -> None:
+    rsync(desk.board, 'echo "Total bytes sent: ."; cp "$from" "${to#board:}"')
+    assert desk.deploy(archives[0]).copied == archives[0].stat().st_size
+    assert desk.text == "bundle 0\n"
+
+
 def test_an_rsync_that_fails_is_replaced(desk: Desk, archives: Archives) -> None:
     rsync(desk.board, "echo 'protocol version mismatch'; exit 2")
     assert desk.deploy(archives[0]).copied == archives[0].stat().st_size
@@ -392,9 +400,7 @@ def test_a_connection_that_is_lost_in_rsync_is_no_reason_for_another_way(desk: D
     assert desk.fails(archives[0]).reason == "board-ssh"
 
 
-def test_the_limit_on_waiting_for_the_lock_ends_with_the_waiting(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit_on_waiting_for_the_lock_ends_with_the_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the process that holds the lock, and an unpacking or a smoke test may take half an hour."""
     limits: list[LateTimer] = []
     monkeypatch.setattr(lock, "threading", SimpleNamespace(Timer=partial(LateTimer, limits)))
@@ -432,7 +438,7 @@ def test_a_user_without_a_name_holds_a_lock_too(desk: Desk, monkeypatch: pytest.
 
     monkeypatch.setattr(lock.getpass, "getuser", nobody)
     with desk.held():
-        assert " unknown@" in os.readlink(desk.to / "lock")
+        assert " unknown@" in str((desk.to / "lock").readlink())
 
 
 @pytest.mark.parametrize("name", ["mine.txt", "new", "f" * 63, "F" * 64])

@@ -37,7 +37,9 @@ def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> Exit
     try:
         verb(*arguments, **options)
     except CoralforgeError as error:
-        _print(f"error: {error}\n  [{error.reason}, exit {int(error.code)}]")
+        # Names in archives, a program's output: what is no text for a terminal does not get there.
+        text = "".join(c for c in str(error) if c in "\n\t" or c.isprintable())
+        _print(f"error: {text}\n  [{error.reason}, exit {int(error.code)}]")
         return error.code
     except KeyboardInterrupt:
         _print("cancelled: stopped cleanly; finished work is kept")

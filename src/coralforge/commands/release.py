@@ -53,12 +53,7 @@ def release(options: Options, request: ReleaseRequest) -> None:
     if request.matrix:
         print(json.dumps({"include": [{"arch": arch, "platform": Arch(arch).row.docker} for arch in platforms]}))
         return
-    if request.finish and options.arch:
-        raise user_error(
-            "--finish completes the parts that are there; --arch makes one",
-            reason="release-options",
-            remedy="leave one of them out",
-        )
+    _require_fitting(options, request)
     origin = find(ROOT)
     _require_origin(origin, request)
     folder = typed(request.dest).absolute() if request.dest else settings.output / f"release-{__version__}"
@@ -69,6 +64,22 @@ def release(options: Options, request: ReleaseRequest) -> None:
                 print(f"part: {part.archive}\nsha256: {part.digest}")
         if not options.arch:
             _complete(folder, origin, request, sink)
+
+
+def _require_fitting(options: Options, request: ReleaseRequest) -> None:
+    """Options of what completes a release are not passed over where one part is made, and the other way round.
+
+    Raises:
+        CoralforgeError: ``release-options``, exit code 2.
+    """
+    rest = {"--finish": request.finish, "--publish": request.publish, "--sign": request.sign is not None}
+    if options.arch and (given := [name for name, there in rest.items() if there]):
+        brief = f"--arch makes one part of a release; {given[0]} is for what completes it"
+    elif request.finish and request.twice:
+        brief = "--finish completes the parts that are there; --twice is for making them"
+    else:
+        return
+    raise user_error(brief, reason="release-options", remedy="leave one of them out")
 
 
 def _require_origin(origin: Origin, request: ReleaseRequest) -> None:

@@ -37,8 +37,10 @@ def find(root: Path, environ: Mapping[str, str] = os.environ) -> Origin:
     top = _git(root, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != root.resolve():  # a folder within another project's checkout
         return Origin("", True, 0, builder)
-    commit, seconds = (_git(root, "log", "-1", "--format=%H %ct") or " 0").split(" ")
-    return Origin(commit, _git(root, "status", "--porcelain") != "", int(seconds), builder)
+    # Plumbing: what a user's configuration adds to `git log` or hides from `git status` is not in it.
+    seconds, commit = (_git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD") or "0 ").split(" ")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=normal") != ""
+    return Origin(commit, changed, int(seconds), builder)
 
 
 def tags(root: Path) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from coralforge import __version__
 from coralforge.bundle.manifest import Manifest
 from coralforge.bundle.peek import packed_manifest
-from coralforge.errors import gate_error, user_error
+from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.pipeline.executor import run_plan
 from coralforge.plan import Stage
@@ -35,6 +35,7 @@ from coralforge.publish.origin import Origin
 from coralforge.publish.provenance import write_provenance
 from coralforge.publish.sbom import write_sbom
 from coralforge.publish.sign import sign
+from coralforge.publish.verify import papers, read_statement
 from coralforge.settings import Cache, Settings
 from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
@@ -79,18 +80,20 @@ def make_part(settings: Settings, origin: Origin, folder: Path, sink: Sink, twic
 def finish(folder: Path, project: Path, origin: Origin, key: Path | None) -> tuple[Part, ...]:
     """Complete a release's folder: notes, installer, latest.json, SHA256SUMS, and with ``key`` its signature.
 
-    Every bundle in it must have been made by this version, and have its SBOM and provenance.
+    Every bundle in it must have been made by this version from this commit, and have its SBOM and provenance; and
+    there must be nothing else, since all of it will be signed and published.
 
     Raises:
         CoralforgeError: ``release-parts``, ``release-changelog``, ``sign-key``, exit code 2.
     """
-    parts = tuple(_parts(folder))
+    parts = tuple(_parts(folder, origin))
     if not parts:
         raise user_error(
             f"{folder} has no bundle of version {__version__}",
             reason="release-parts",
             remedy="run invoke release, or invoke release --arch ARCH for each part",
         )
+    _require_no_others(folder, parts)
     (folder / SIGNATURE).unlink(missing_ok=True)  # that of other digests
     atomic.write_all(
         {
@@ -107,19 +110,50 @@ def finish(folder: Path, project: Path, origin: Origin, key: Path | None) -> tup
     return parts
 
 
-def _parts(folder: Path) -> Iterator[Part]:
+def _parts(folder: Path, origin: Origin) -> Iterator[Part]:
     for archive in sorted(folder.glob(f"*{ARCHIVE}")):
         manifest = packed_manifest(archive)
         wanted = f"{PartName.of(manifest)}{ARCHIVE}" if manifest else "the name of a bundle"
         lacking = [place.name for end in (SBOM, PROVENANCE) if not (place := beside(archive, end)).is_file()]
-        if manifest is None or archive.name != wanted or manifest.coralforge != __version__ or lacking:
-            raise user_error(
-                f"{archive} is no part of release {__version__}",
-                reason="release-parts",
-                details=f"missing: {', '.join(lacking)}" if lacking else f"by its content it is {wanted}",
-                remedy="remove it, or make it again with `invoke release`",
-            )
-        yield Part(archive, of_file(archive), manifest)
+        digest = of_file(archive)
+        if lacking:
+            raise _no_part(archive, f"missing: {', '.join(lacking)}")
+        if manifest is None or archive.name != wanted or manifest.coralforge != __version__:
+            raise _no_part(archive, f"by its content it is {wanted}")
+        if wrong := _wrong_papers(archive, digest, manifest, origin):
+            raise _no_part(archive, wrong)
+        yield Part(archive, digest, manifest)
+
+
+def _no_part(archive: Path, details: str) -> CoralforgeError:
+    return user_error(
+        f"{archive} is no part of release {__version__}",
+        reason="release-parts",
+        details=details,
+        remedy="remove it, or make it again with `invoke release`",
+    )
+
+
+def _wrong_papers(archive: Path, digest: str, manifest: Manifest, origin: Origin) -> str:
+    """The fault of a part's SBOM or provenance, which may be those of an earlier build; empty where there is none."""
+    if wrong := [str(check) for check in papers(archive, manifest, digest) if not check.good]:
+        return "\n".join(wrong)
+    commit = read_statement(archive).commit or ""
+    if commit != origin.commit:
+        return f"it was built from commit {commit or 'unknown'}, this checkout is at {origin.commit or 'none'}"
+    return ""
+
+
+def _require_no_others(folder: Path, parts: Sequence[Part]) -> None:
+    own = {SUMS, SIGNATURE, LATEST, NOTES, INSTALLER}
+    own |= {beside(part.archive, end).name for part in parts for end in (ARCHIVE, SBOM, PROVENANCE)}
+    if others := sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in own):
+        raise user_error(
+            f"{folder} has more in it than a release",
+            reason="release-parts",
+            details="\n".join(others[:10]),
+            remedy="remove these files, or give a folder of its own with --dest: all in it would be published",
+        )
 
 
 def _latest(parts: Sequence[Part], origin: Origin) -> bytes:

@@ -19,6 +19,8 @@ from coralforge.sources.unpack import unpack
 from coralforge.util.fingerprint import of_file
 
 _MAX_SBOM = 16 << 20
+_MAX_SUMS = 1 << 20
+_LONGEST = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Check:
 
     def __str__(self) -> str:
         word = {True: "ok", False: "WRONG", None: "not verified"}[self.good]
-        return f"{self.name}: {word}: {self.said}"
+        said = "".join(c if c.isprintable() else "?" for c in self.said)  # the words of whoever made the files
+        return f"{self.name}: {word}: {said[:_LONGEST]}"
 
 
 def verify(archive: Path, work: Path, signers: Path | None) -> tuple[Check, ...]:
@@ -56,8 +59,12 @@ def verify(archive: Path, work: Path, signers: Path | None) -> tuple[Check, ...]
         except CoralforgeError as error:
             return (*checks, Check("content", False, f"{error.brief} {error.details}".strip()))
     checks.append(_content(manifest, problems))
-    checks += [*_sbom(beside(archive, SBOM), manifest, digest), *_provenance(archive, manifest, digest)]
-    return tuple(checks)
+    return (*checks, *(_as_listed(archive, check) for check in papers(archive, manifest, digest)))
+
+
+def papers(archive: Path, manifest: Manifest, digest: str) -> tuple[Check, ...]:
+    """The checks of SBOM and provenance beside a bundle with that manifest and SHA-256."""
+    return (*_sbom(beside(archive, SBOM), manifest, digest), *_provenance(archive, manifest, digest))
 
 
 def read_statement(archive: Path) -> Statement:
@@ -70,7 +77,10 @@ def _digest(archive: Path, digest: str) -> Check:
     for place in (archive.with_name(SUMS), archive.with_name(f"{archive.name}.sha256")):
         if not place.is_file():
             continue
-        said = _sums(place).get(archive.name)
+        try:
+            said = _sums(place).get(archive.name)
+        except (OSError, ValueError) as error:
+            return Check(name, False, f"{place.name} cannot be read: {error}")
         if said is None:
             return Check(name, False, f"{place.name} does not name {archive.name}")
         return Check(name, said == digest, f"sha256 {digest[:16]}..., {place.name} says {said[:16]}...")
@@ -78,8 +88,8 @@ def _digest(archive: Path, digest: str) -> Check:
 
 
 def _sums(place: Path) -> dict[str, str]:
-    """Digests by file name, as sha256sum writes them."""
-    lines = place.read_text(encoding="utf-8", errors="replace").splitlines()
+    """Digests by file name, as sha256sum writes them. Raises OSError and ValueError."""
+    lines = _bounded(place, _MAX_SUMS).decode("utf-8", "replace").splitlines()
     pairs = (line.split(maxsplit=1) for line in lines)
     return {pair[1].lstrip("*"): pair[0] for pair in pairs if len(pair) == 2}
 
@@ -91,6 +101,8 @@ def _signature(archive: Path, signers: Path | None) -> Check:
         return Check(name, None, "no --signers FILE was given")
     if not (sums.is_file() and signature.is_file()):
         return Check(name, False, f"{SUMS} and {SIGNATURE} are wanted beside the bundle")
+    if sums.stat().st_size > _MAX_SUMS:
+        return Check(name, False, f"{SUMS} is larger than {_MAX_SUMS} bytes")
     who = signer(sums, signature, signers)
     if who is None:
         return Check(name, False, f"nobody in {signers} signed {SUMS}")
@@ -102,6 +114,20 @@ def _content(manifest: Manifest, problems: list[str]) -> Check:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         return Check("content", False, "; ".join(problems[:3]) + more)
     return Check("content", True, f"{len(manifest.files)} files are as its MANIFEST.json says")
+
+
+def _as_listed(archive: Path, check: Check) -> Check:
+    """A check of ``papers`` that went well, if the file is also the one of SHA256SUMS, which is what was signed."""
+    place = beside(archive, {"SBOM": SBOM, "provenance": PROVENANCE}[check.name])
+    sums = archive.with_name(SUMS)
+    if not check.good or not sums.is_file():
+        return check
+    try:
+        if _sums(sums).get(place.name) == of_file(place):
+            return check
+    except (OSError, ValueError):
+        pass  # said by the check of the digest
+    return Check(check.name, False, f"{place.name} is not the file that {SUMS} says")
 
 
 def _sbom(place: Path, manifest: Manifest, digest: str) -> Iterator[Check]:

@@ -107,3 +107,11 @@ def test_what_was_ignored_at_the_start_stays_ignored() -> None:
     assert run(verb) == ExitCode.CANCELLED
     assert reached == [signal.SIG_IGN]
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_an_error_says_nothing_to_the_terminal_but_text(capsys: pytest.CaptureFixture[str]) -> None:
+    def verb() -> None:
+        raise user_error("a\x1b[2Jb", reason="some-reason", details="bin/\x07\ud800x\n\tis missing")
+
+    assert run(verb) == ExitCode.USER
+    assert capsys.readouterr().err == "error: a[2Jb\n  bin/x\n  \tis missing\n  [some-reason, exit 2]\n"

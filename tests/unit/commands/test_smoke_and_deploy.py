@@ -120,8 +120,7 @@ def test_a_login_shell_that_says_something_spoils_nothing(board: BoardDouble, tm
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
 def test_a_report_is_json_whatever_numbers_a_board_says(board: BoardDouble, tmp_path: Path, number: str) -> None:
-    facts = {**REPORT["board"], "cpu_temperature_c": 4711}
-    script = smoking_script({**REPORT, "board": facts}).replace("4711", number)
+    script = smoking_script({**REPORT, "board": {"cpu_temperature_c": 4711}}).replace("4711", number)
     with pytest.raises(CoralforgeError) as caught:
         smoke(Options(), said(bundle=str(make_bundle(tmp_path, smoke=script))))
     assert (caught.value.reason, caught.value.code) == ("smoke-report", ExitCode.SMOKE)

@@ -436,7 +436,7 @@ def test_a_user_without_a_name_holds_a_lock_too(desk: Desk, monkeypatch: pytest.
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")
 
-    monkeypatch.setattr(lock.getpass, "getuser", nobody)
+    monkeypatch.setattr("getpass.getuser", nobody)
     with desk.held():
         assert " unknown@" in str((desk.to / "lock").readlink())
 

@@ -74,3 +74,18 @@ def test_the_command_makes_a_draft_of_every_file(release: Release) -> None:
     assert command[:5] == ["gh", "release", "create", draft.TAG, "--draft"]
     named = {Path(one).name for one in command if one.startswith(str(release.folder))}
     assert named == {path.name for path in release.folder.iterdir()}
+
+
+def test_what_git_adds_to_its_log_and_hides_from_its_status_does_not_matter(checkout: Path) -> None:
+    """`git log` says "No signature" before the commit, where it is told to show signatures."""
+    before = find(checkout, {})
+    git(checkout, "config", "log.showSignature", "true")
+    git(checkout, "config", "status.showUntrackedFiles", "no")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", checkout.parent / "key"], check=True)
+    signing = ("-c", "gpg.format=ssh", "-c", f"user.signingkey={checkout.parent / 'key'}")
+    git(checkout, *signing, "commit", "--amend", "--no-edit", "-q", "-S")
+    signed = find(checkout, {})
+    assert (len(signed.commit), signed.clean) == (40, True)
+    assert signed.commit != before.commit
+    (checkout / "another").touch()
+    assert find(checkout, {}).changed

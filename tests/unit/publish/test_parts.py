@@ -115,3 +115,31 @@ def test_provenance_says_that_files_differed_from_the_commit(release: Release) -
     toolchain = load_toolchain(ROOT / "toolchains" / "toolchain.yaml")
     text = write_provenance("a", "0" * 64, release.manifest, toolchain, replace(ORIGIN, changed=True))
     assert b"files differed from the commit" in text
+
+
+def test_a_part_of_another_commit_is_refused(release: Release) -> None:
+    """latest.json names one commit, and that is where all bundles come from."""
+    with pytest.raises(CoralforgeError, match="is no part of release") as caught:
+        finish(release.folder, ROOT, replace(ORIGIN, commit="d" * 40), None)
+    assert caught.value.reason == "release-parts"
+    assert ORIGIN.commit in caught.value.details
+
+
+@pytest.mark.parametrize("ending", [SBOM, PROVENANCE])
+def test_papers_of_an_earlier_build_are_refused(release: Release, ending: str) -> None:
+    """As they lie there when `invoke release` was stopped between the bundle and them."""
+    papers = beside(release.archive, ending)
+    text = papers.read_text()
+    assert of_file(release.archive) in text
+    papers.write_text(text.replace(of_file(release.archive), "0" * 64))
+    with pytest.raises(CoralforgeError, match="is no part of release") as caught:
+        finish(release.folder, ROOT, ORIGIN, None)
+    assert "it is of another bundle" in caught.value.details or "it describes another bundle" in caught.value.details
+
+
+def test_a_file_of_the_users_is_not_published(release: Release) -> None:
+    (release.folder / "id_ed25519").write_text("secret\n")
+    with pytest.raises(CoralforgeError, match="has more in it than a release") as caught:
+        finish(release.folder, ROOT, ORIGIN, release.key)
+    assert (caught.value.reason, caught.value.details) == ("release-parts", "id_ed25519")
+    assert "id_ed25519" not in (release.folder / SUMS).read_text()

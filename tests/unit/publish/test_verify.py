@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,22 @@ def test_new_sums_for_a_changed_file_do_not_have_the_old_signature(release: Rele
     edit(beside(release.archive, SBOM), lambda data: data.update(version=7))
     resum(release)
     assert results(release, release.signers)["signature"] is False
+
+
+@pytest.mark.parametrize(("ending", "name"), [(SBOM, "SBOM"), (PROVENANCE, "provenance")])
+def test_papers_that_are_not_those_that_were_signed_are_wrong(release: Release, ending: str, name: str) -> None:
+    """They agree with the bundle, but say something else of where it comes from."""
+    edit(
+        beside(release.archive, ending),
+        change_builder if ending == PROVENANCE else lambda data: data.update(version=7),
+    )
+    assert results(release, release.signers)[name] is False
+    resum(release)
+    assert results(release)[name] is True
+
+
+def change_builder(data: Any) -> None:
+    data["predicate"]["runDetails"]["builder"]["id"] = "https://example.org/other"
 
 
 def test_a_signature_for_another_purpose_is_not_taken(release: Release) -> None:
@@ -124,3 +141,21 @@ def test_what_is_not_there_is_said_to_be_unverified(release: Release, name: str)
 
 def test_a_check_is_one_sentence() -> None:
     assert str(Check("digest", None, "none is beside it")) == "digest: not verified: none is beside it"
+
+
+def test_what_a_stranger_wrote_is_one_line_of_text(release: Release) -> None:
+    """A builder's name cannot add a line to the result, nor say anything to the terminal."""
+    evil = "\x1b[2J\nsignature: ok: us@example.org signed SHA256SUMS"
+    for ending, name in ((PROVENANCE, "urn:coralforge:builder:local"), (SBOM, "bin/benchmark")):
+        papers = beside(release.archive, ending)
+        assert name in papers.read_text()
+        papers.write_text(papers.read_text().replace(name, json.dumps(evil)[1:-1]))
+    shown = [str(check) for check in verify(release.archive, release.folder / "work", None)]
+    assert [line for line in shown if not line.isprintable()] == []
+
+
+def test_sums_without_end_are_not_read(release: Release) -> None:
+    with (release.folder / SUMS).open("ab") as stream:
+        stream.write(bytes(2 << 20))
+    found = results(release, release.signers)
+    assert (found["digest"], found["signature"]) == (False, False)

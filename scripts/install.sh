@@ -51,9 +51,10 @@ while [ $# -gt 0 ]; do
     esac
 done
 [ -n "$from" ] || fail 2 "--from is missing" "install.sh --help"
+case $to in -*) to=./$to ;; esac # or it would be an option of mktemp and others
 [ -d "$to" ] || fail 2 "$to is not a folder" "mkdir -p it, or give another --to"
 [ -z "$signers" ] || [ -r "$signers" ] || fail 2 "$signers cannot be read"
-for program in tar gzip sha256sum sed; do
+for program in tar gzip sha256sum sed mktemp dd od; do
     command -v "$program" >/dev/null || fail 3 "$program is missing on this machine"
 done
 [ -z "$signers" ] || command -v ssh-keygen >/dev/null ||
@@ -68,9 +69,10 @@ get() {
     case $from in
         http://* | https://*)
             if command -v curl >/dev/null; then
-                curl -fsSL --proto '=https,http' --retry 3 -o "$work/$1" -- "$from/$1"
+                curl -fsSL --proto '=https,http' --retry 3 --connect-timeout 60 --speed-limit 1 --speed-time 60 \
+                    -o "$work/$1" -- "$from/$1"
             elif command -v wget >/dev/null; then
-                wget -q -O "$work/$1" "$from/$1"
+                wget -q -T 60 -O "$work/$1" "$from/$1"
             else
                 fail 3 "neither curl nor wget is here" "copy the release's files here and give --from FOLDER"
             fi
@@ -119,14 +121,16 @@ get "$archive"
     fail 4 "$archive has another digest than SHA256SUMS says" "download it again; if that does not help, do not use it"
 say "$archive: digest right"
 
-mkdir "$work/unpacked"
+mkdir "$work/unpacked" || fail 3 "$to cannot be written" "is the disk full?"
 gzip -dc "$work/$archive" | tar -xf - -C "$work/unpacked" || fail 4 "$archive cannot be unpacked" "is the disk full?"
 folder=
 for folder in "$work"/unpacked/*; do :; done
 [ -x "$folder/check-board.sh" ] || fail 4 "$archive is not a bundle of coralforge"
 "$folder/check-board.sh" || fail 5 "the bundle does not fit this machine; see the line above"
 name=${folder##*/}
-[ ! -e "$to/$name" ] || fail 2 "$to/$name is there already" "remove it or give another --to"
-mv -- "$folder" "$to/$name"
+if [ -e "$to/$name" ] || [ -L "$to/$name" ]; then
+    fail 2 "$to/$name is there already" "remove it or give another --to"
+fi
+mv -- "$folder" "$to/$name" || fail 3 "$to/$name cannot be made"
 say "installed in $to/$name; its test: $to/$name/smoke.sh"
 [ "$smoke" = no ] || "$to/$name/smoke.sh"

@@ -30,6 +30,7 @@ def html(data: Mapping[str, JsonValue]) -> str:
         diagnosis=report.diagnosis,
         devices=Table("Edge TPUs", ("Kind", "Where", "State", "USB", "Firmware", "Temperature"), _devices(report)),
         steps=report.steps,
+        warnings=report.warnings,
         not_verified=_texts(data.get("not_verified")),
     )
 

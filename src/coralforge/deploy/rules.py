@@ -21,7 +21,7 @@ def needed(remote: Remote, facts: Facts, current: str) -> tuple[str, ...]:
     Raises:
         CoralforgeError: ``board-tools``, ``board-command``, exit code 9; as ``Remote.run``.
     """
-    if "udevadm" not in facts.tools and not facts.root:
+    if "udevadm" not in facts.tools:
         raise board_error(
             f"{remote.name} has no udevadm, so no udev that could take rules",
             reason="board-tools",

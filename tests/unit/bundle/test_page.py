@@ -45,6 +45,12 @@ def test_a_failure_and_its_cause_come_first() -> None:
     assert "What to do: install them" in page
 
 
+def test_what_is_not_as_it_should_be_is_said_of_a_test_that_passed_too() -> None:
+    page = html(report(warnings=["it takes 9 times what is expected"]))
+    assert "it takes 9 times what is expected" in page
+    assert "Warnings" not in html(report())
+
+
 def test_what_was_no_hardware_is_said() -> None:
     page = html(report(simulated=True, emulated=True, device={"kind": "emulated"}, board={"userland": "bookworm"}))
     assert "SIMULATED: no Edge TPU was used" in page

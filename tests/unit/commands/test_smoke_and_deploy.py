@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from coralforge.board.connection import Target, connect
 from coralforge.commands import deploy as verb
 from coralforge.commands.smoke import smoke
+from coralforge.deploy import rules
+from coralforge.deploy.facts import ask
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.settings import Options
 from tests.support.board_double import BoardDouble, make
@@ -188,6 +191,15 @@ def test_rules_need_a_yes(board: BoardDouble, tmp_path: Path) -> None:
     ran = (board.root / "sudo").read_text().splitlines()
     shown = [line.removeprefix("sudo ") for line in caught.value.details.splitlines()]
     assert ran == ["-n true", *shown], "what is run is what was shown"
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_without_udev_there_are_no_rules_to_install(board: BoardDouble, tmp_path: Path, uid: int) -> None:
+    """Said before anything is run there, to root too."""
+    board.tool("id", f"case $1 in -u) echo {uid} ;; -Gn) echo users ;; *) echo pi ;; esac")
+    with connect(Target("pi@board")) as remote, pytest.raises(CoralforgeError) as caught:
+        rules.needed(remote, ask(remote, "coralforge", {}), str(board.home))
+    assert (caught.value.reason, caught.value.code) == ("board-tools", ExitCode.BOARD)
 
 
 def test_rules_without_sudo_are_told(board: BoardDouble, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def run_smoke(
             ``no-space``, ``bundle-write`` (3); and as ``Bench.run``.
     """
     for old in (report, *([page] if page else [])):
-        old.unlink(missing_ok=True)  # what an earlier run said must not stand when this one fails
+        _remove(old)  # what an earlier run said must not stand when this one fails
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
         opened = open_archive(archive, Path(scratch, "bundle"))
@@ -252,13 +252,24 @@ def _processor(board: Board) -> str:
     return row.virtual.processor if board.kernel and row.virtual else row.processor
 
 
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
 def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(path, data)
     except OSError as error:
-        raise missing_error(
-            f"{path} cannot be written: {error.strerror or error}",
-            reason="bundle-write",
-            remedy="make room, or choose another place with --report and --html",
-        ) from error
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> CoralforgeError:
+    return missing_error(
+        f"{path} cannot be written: {error.strerror or error}",
+        reason="bundle-write",
+        remedy="make room, or choose another place with --report and --html",
+    )

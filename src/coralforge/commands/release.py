@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from coralforge.commands.options import Said
 from coralforge.commands.pipeline import ROOT, load_settings
 from coralforge.config.arch import Arch
 from coralforge.console import make_sink
-from coralforge.errors import gate_error, user_error
+from coralforge.errors import gate_error, missing_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.pipeline.executor import run_plan
 from coralforge.plan import Stage
@@ -57,6 +58,8 @@ def release(options: Options, request: ReleaseRequest) -> None:
     origin = find(ROOT)
     _require_origin(origin, request)
     folder = typed(request.dest).absolute() if request.dest else settings.output / f"release-{__version__}"
+    if not request.finish:
+        _make(folder)
     with make_sink() as sink:
         if not request.finish:
             for arch in platforms:
@@ -80,6 +83,23 @@ def _require_fitting(options: Options, request: ReleaseRequest) -> None:
     else:
         return
     raise user_error(brief, reason="release-options", remedy="leave one of them out")
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of a release, before anything is built for it.
+
+    Raises:
+        CoralforgeError: ``bundle-write``, exit code 3.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise missing_error(
+            f"{folder} cannot be written: {error.strerror or error}",
+            reason="bundle-write",
+            remedy="make room, or choose another folder with --dest",
+        ) from error
 
 
 def _require_origin(origin: Origin, request: ReleaseRequest) -> None:

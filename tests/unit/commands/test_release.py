@@ -33,3 +33,13 @@ def test_options_that_exclude_each_other(
         release(Options(arch=arch), replace(request_, dest=str(tmp_path)))
     assert (caught.value.reason, caught.value.code) == ("release-options", ExitCode.USER)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "make_part", lambda *_given: pytest.fail("it is begun"))
+    (tmp_path / "file").touch()
+    with pytest.raises(CoralforgeError) as caught:
+        release(Options(arch="aarch64"), replace(NOTHING, dest=str(tmp_path / "file")))
+    assert (caught.value.reason, caught.value.code) == ("bundle-write", ExitCode.MISSING)

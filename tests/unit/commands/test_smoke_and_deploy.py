@@ -121,6 +121,15 @@ def test_a_login_shell_that_says_something_spoils_nothing(board: BoardDouble, tm
     assert json.loads(place.read_text())["ok"] is True
 
 
+@pytest.mark.parametrize("option", ["report", "html"])
+@pytest.mark.parametrize("place", [".", "file/x"])
+def test_a_place_that_cannot_be_written_is_named(board: BoardDouble, tmp_path: Path, option: str, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CoralforgeError, match="cannot be written") as caught:
+        smoke(Options(), said(bundle=smoking(tmp_path), **{option: str(tmp_path / place)}))
+    assert (caught.value.reason, caught.value.code) == ("bundle-write", ExitCode.MISSING)
+
+
 @pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
 def test_a_report_is_json_whatever_numbers_a_board_says(board: BoardDouble, tmp_path: Path, number: str) -> None:
     script = smoking_script({**REPORT, "board": {"cpu_temperature_c": 4711}}).replace("4711", number)

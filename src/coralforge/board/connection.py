@@ -128,6 +128,7 @@ def connect(target: Target, config: Path | None = None) -> Iterator[Remote]:
                 words=(client, "-F", "none", "-T", "-S", str(socket), *_words(_SESSION), "board"),
                 name=f"the board {target.name}",
                 remedy="look at network, cable and power, then run the same command again: what was copied is kept",
+                logged_in=True,
             )
         finally:
             _end(master)

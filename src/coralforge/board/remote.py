@@ -44,6 +44,8 @@ class Remote:
     """For a user, when the connection is lost."""
     console: Callable[[], str] = str
     """The end of the board's console, for errors; real boards show none."""
+    logged_in: bool = False
+    """Whether the connection stands already: that a login was refused is then nothing but a program's words."""
 
     def run(
         self,
@@ -132,7 +134,7 @@ class Remote:
     def lost(self, output: str) -> CoralforgeError:
         """The error for a command that ended with the status ``LOST``: reason ``board-ssh``, exit code 9."""
         said = output.splitlines()[-_TAIL:]
-        return refusal(self.name, said, self._details(*said), self.remedy)
+        return refusal(self.name, () if self.logged_in else said, self._details(*said), self.remedy)
 
     def _details(self, *said: str) -> str:
         return "\n".join([*said, *(f"console: {line}" for line in self.console().splitlines())])

@@ -138,6 +138,15 @@ def test_a_lost_connection_is_no_exit_status_and_is_not_made_anew(board: BoardDo
     assert sum(call.startswith("-M ") for call in board.calls()) == 1
 
 
+def test_what_a_program_said_is_not_taken_for_a_refused_login(board: BoardDouble) -> None:
+    with connect(Target("pi@board")) as remote:
+        (board.root / "lost").write_text("lstpu: error: /dev/bus/usb/001/002: Permission denied\n")
+        with pytest.raises(CoralforgeError, match="connection to it was lost") as caught:
+            remote.run("./smoke.sh", seconds=60)
+    assert caught.value.reason == "board-ssh"
+    assert "lstpu: error" in caught.value.details
+
+
 def test_nothing_is_left_behind(board: BoardDouble, tmp_path: Path) -> None:
     with connect(Target("pi")) as remote:
         folder = Path(remote.words[remote.words.index("-S") + 1]).parent

@@ -173,6 +173,15 @@ def test_a_virtual_machine_is_said_to_be_one(bench: Bench, tmp_path: Path) -> No
     assert ask(bench, tmp_path / "trees", {"x": (tree, STICK)})["x"].data["emulated"] == "QEMU virtual machine"
 
 
+def test_an_emulated_device_is_said_to_be_one(bench: Bench, tmp_path: Path) -> None:
+    product = {"sys/bus/usb/devices/2-1/product": "EMULATED Edge TPU (coral-device)\n"}
+    trees = {"emulated": (usb(stick() | product), STICK), "not": (usb(stick()), STICK)}
+    answers = ask(bench, tmp_path / "trees", trees)
+    for name, answer in answers.items():
+        assert ("EMULATED (coral-device, no Edge TPU)" in answer.text[1]) is (name == "emulated")
+        assert answer.data["edge_tpus"][0]["emulated"] is (name == "emulated")
+
+
 def test_what_is_in_the_way_comes_before_what_is_only_slow(bench: Bench, tmp_path: Path) -> None:
     tree = usb(stick(firmware=False, speed=480) | LXC, None)
     answer = ask(bench, tmp_path / "trees", {"x": (tree, STICK)})["x"]

@@ -2,7 +2,6 @@
 #ifndef CORAL_CLI_H_
 #define CORAL_CLI_H_
 
-#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -41,15 +40,6 @@ struct Failure : std::runtime_error {
   ExitCode code;
 };
 
-// Replaces control characters: names inside models and label files must not be able to steer a terminal.
-inline std::string Printable(const std::string& text) {
-  std::string result = text;
-  for (char& c : result) {
-    if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
-  }
-  return result;
-}
-
 // The character that begins at `at`, which is moved behind it. File names may be any bytes: one that is no
 // UTF-8 is taken for Latin-1.
 inline unsigned NextCharacter(const std::string& text, size_t* at) {
@@ -68,6 +58,19 @@ inline unsigned NextCharacter(const std::string& text, size_t* at) {
   if ((found >= 0xd800 && found < 0xe000) || found > 0x10ffff) return first;
   *at = start + 1 + more;
   return found;
+}
+
+// Replaces control characters, also those above ASCII: names inside models and label files must not be able
+// to steer a terminal.
+inline std::string Printable(const std::string& text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    const unsigned c = NextCharacter(text, &at);
+    const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+    result += control ? "?" : text.substr(start, at - start);
+  }
+  return result;
 }
 
 // In ASCII, so that it is JSON whatever the bytes are.

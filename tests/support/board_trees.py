@@ -214,6 +214,7 @@ def cases() -> dict[str, Case]:
         "slow": at_rest("usb-slow", usb(stick(speed=480)), "USB 2 (480 Mbit/s)", "cable"),
         "slowest": at_rest("usb-slow", usb(stick(speed=12)), "USB 1 (12 Mbit/s)"),
         "slow-hub": at_rest("usb-slow-hub", usb(stick(speed=480, name="2-1.4") | hub("2.00", "e0")), "USB2.0 Hub"),
+        "slow-hub-lpm": at_rest("usb-slow-hub", usb(stick(speed=480, name="2-1.4") | hub("2.01", "e0")), "USB2.0"),
         "slow-usb3-hub": at_rest("usb-slow", usb(stick(speed=480, name="2-1.4") | hub("2.10", "e0")), "cable"),
         "slow-board": at_rest("usb-slow-board", usb(stick(speed=480) | controllers(480, 480)), "no USB 3"),
         "hot": at_rest(

@@ -130,6 +130,7 @@ def make_bundle(cli: Checkout, destination: Path, arch: Arch, *options: str) -> 
     ran = cli.invoke("bundle", "--arch", arch.value, *options)
     assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
     [archive] = (cli.root / "dist").glob(f"*-{arch.triple}.tar.gz")
+    shutil.copy(f"{archive}.sha256", destination)
     return Path(shutil.copy(archive, destination))
 
 

@@ -202,7 +202,7 @@ def test_a_program_of_ones_own_has_its_libstdcxx(benches: Benches, arch: Arch, u
 
 
 @pytest.mark.parametrize("arch", list(Arch), ids=name_of)
-def test_models_give_the_bytes_that_are_known_of_them(benches: Benches, testdata: Path, arch: Arch) -> None:
+def test_models_give_the_bytes_that_are_written_down(benches: Benches, testdata: Path, arch: Arch) -> None:
     """On the weakest processor of the architecture, where it is emulated."""
     models = " ".join(f"/models/{name}.tflite" for name in OUTPUTS)
     done, lines = benches.of(arch).run(OLDEST, f"$RUN /out/outputs {models}", Mount(testdata, "/models"))

@@ -117,7 +117,7 @@ def verify(said: Said) -> None:
     force=Option("Overwrite files that differ.", default=False),
 )
 def template(said: Said) -> None:
-    """Render the CMake consumer project (lstpu, model, benchmark)."""
+    """Render the CMake consumer project (lstpu, model, detect, benchmark)."""
     from coralforge.commands import boundary, pipeline
 
     boundary.run(pipeline.template, _options(said), said.dest, said.name, said.force)

@@ -65,7 +65,7 @@ constexpr Advice kAdvice[] = {
     {"pci-other-driver", kNoEdgeTpu, "the Edge TPU at PCI address {device} has another driver ({driver})",
      "unbind it (echo {device} >/sys/bus/pci/drivers/{driver}/unbind), then: modprobe apex"},
     {"pci-no-module", kNoEdgeTpu,
-     "the Edge TPU at PCI address {device} has no driver: there is no module apex for the kernel {kernel}",
+     "the Edge TPU at PCI address {device} has no driver: no module apex for the kernel {kernel} is here",
      "install the package gasket-dkms and the headers of that kernel (on the host of a container); kernels "
      "from 6.4 on need newer sources than its version 1.0-18: google/gasket-driver on GitHub, and what its "
      "issues say"},
@@ -107,7 +107,8 @@ constexpr Advice kAdvice[] = {
     {"rules-not-applied", kForbidden, CORAL_MAY_NOT_OPEN ", though {rules} should have changed that",
      "unplug it and plug it in again, or as root, run: {groupadd}" CORAL_RELOAD "{then_join}"},
     {"no-udev", kForbidden, CORAL_MAY_NOT_OPEN ", and no udev runs here that could change it",
-     "as root, run: chgrp {wanted} {node} && chmod 664 {node}{then_join}; the former again whenever it gets "
+     "as root, run: {groupadd}chgrp {wanted} {node} && chmod 664 {node}{then_join}; the former again "
+     "whenever it gets "
      "another number, as it does with its firmware; or run the programs as root"},
     {"policy", kForbidden, "the Edge TPU {device} cannot be opened: {node}: {error}",
      "a security policy forbids it: see dmesg, and what SELinux or AppArmor say"},

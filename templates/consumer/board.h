@@ -99,8 +99,8 @@ inline Board ProbeBoard() {
   for (const char* path : {"/boot/firmware/config.txt", "/boot/config.txt"}) {
     if (board.config.empty() && access(In(path).c_str(), R_OK) == 0) board.config = path;
   }
-  // A Compute Module 5 has its PCIe on in any case.
-  if (board.model.find("Raspberry Pi 5") == 0 && !board.config.empty())
+  // A Compute Module 5 has its PCIe on in any case, a Raspberry Pi 500 has no such connector.
+  if (board.model.find("Raspberry Pi 5 ") == 0 && !board.config.empty())
     board.pcie_on = TurnsPcieOn(ReadText(In(board.config)));
   board.celsius = CpuCelsius();
   board.page_kib = PageKib();

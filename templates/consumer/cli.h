@@ -2,7 +2,6 @@
 #ifndef CORAL_CLI_H_
 #define CORAL_CLI_H_
 
-#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -41,30 +40,57 @@ struct Failure : std::runtime_error {
   ExitCode code;
 };
 
-// Replaces control characters: names inside models and label files must not be able to steer a terminal.
+// The character that begins at `at`, which is moved behind it. File names may be any bytes: one that is no
+// UTF-8 is taken for Latin-1.
+inline unsigned NextCharacter(const std::string& text, size_t* at) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const size_t start = (*at)++;
+  const unsigned first = byte(start);
+  const unsigned more = first >= 0xf0 && first < 0xf5 ? 3 : first >= 0xe0 ? 2 : first >= 0xc2 ? 1 : 0;
+  if (more == 0 || first >= 0xf5) return first;
+  unsigned found = first & (0x3f >> more);
+  for (size_t i = 1; i <= more; ++i) {
+    if ((byte(start + i) & 0xc0) != 0x80) return first;
+    found = found << 6 | (byte(start + i) & 0x3f);
+  }
+  // Written with more bytes than it takes, a half of a pair of UTF-16, or beyond the last one.
+  if ((more == 2 && found < 0x800) || (more == 3 && found < 0x10000)) return first;
+  if ((found >= 0xd800 && found < 0xe000) || found > 0x10ffff) return first;
+  *at = start + 1 + more;
+  return found;
+}
+
+// Replaces control characters, also those above ASCII: names inside models and label files must not be able
+// to steer a terminal.
 inline std::string Printable(const std::string& text) {
-  std::string result = text;
-  for (char& c : result) {
-    if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t start = at;
+    const unsigned c = NextCharacter(text, &at);
+    const bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+    result += control ? "?" : text.substr(start, at - start);
   }
   return result;
 }
 
+// In ASCII, so that it is JSON whatever the bytes are.
 inline std::string JsonString(const std::string& text) {
   std::string result = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      // File names may be any bytes: what is not ASCII is taken for Latin-1, so that the output is always
-      // JSON.
-      char escape[8];
-      std::snprintf(escape, sizeof(escape), "\\u%04x", byte);
-      result += escape;
+  const auto escape = [&](unsigned unit) {
+    char escaped[16];
+    std::snprintf(escaped, sizeof(escaped), "\\u%04x", unit);
+    result += escaped;
+  };
+  for (size_t at = 0; at < text.size();) {
+    const unsigned c = NextCharacter(text, &at);
+    if (c >= 0x10000) {
+      escape(0xd800 + ((c - 0x10000) >> 10));
+      escape(0xdc00 + ((c - 0x10000) & 0x3ff));
+    } else if (c < 0x20 || c >= 0x7f) {
+      escape(c);
     } else {
-      result += c;
+      if (c == '"' || c == '\\') result += '\\';
+      result += static_cast<char>(c);
     }
   }
   return result + "\"";

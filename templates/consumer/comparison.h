@@ -3,6 +3,7 @@
 #define CORAL_COMPARISON_H_
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <cstring>

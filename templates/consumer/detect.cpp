@@ -78,12 +78,14 @@ std::vector<coral::Detection> Detect(coral::Session& session, const coral::Image
   if (form == coral::Form::kSsd) {
     coral::SetImage(input, image);
     session.Run();
+    coral::RequireForm(interpreter, form);
     return coral::ReadSsd(interpreter, options.threshold);
   }
   const coral::PictureSize size = coral::PictureSizeOf(*input);
   const coral::Fitted fitted = coral::Fit(image, size.width, size.height);
   coral::SetPixels(input, fitted.image, coral::Pixels::kUnit);
   session.Run();
+  coral::RequireForm(interpreter, form);
   auto found = coral::ReadYolo(*interpreter.output_tensor(0), form, size, options.threshold, options.overlap);
   for (auto& one : found) {
     one.box = {(one.box.left - fitted.left) / fitted.width, (one.box.top - fitted.top) / fitted.height,

@@ -102,7 +102,16 @@ inline bool Fits(Form form, const std::vector<Shape>& shapes) {
   if (shapes.size() != 1 || shapes[0].size() != 3 || shapes[0][0] != 1) return false;
   const int rows = shapes[0][1], columns = shapes[0][2];
   if (rows < 1 || columns < 1) return false;
-  return form == Form::kYoloV5 ? columns >= 6 : form == Form::kYoloV8 ? rows >= 5 : columns == 6;
+  switch (form) {
+    case Form::kYoloV5:
+      return columns >= 6;
+    case Form::kYoloV8:
+      return rows >= 5;
+    case Form::kYoloV8Turned:
+      return columns >= 5;
+    default:
+      return columns == 6;
+  }
 }
 
 // How many classes a YOLO output has; 0 where that does not show.
@@ -142,6 +151,17 @@ inline Form FormOf(tflite::Interpreter& interpreter, const std::string& path, si
   throw Failure(kCannotRun, Printable(path) + " has outputs that are not understood" +
                                 (asked == Form::kUnknown ? "" : std::string(" as ") + NameOf(asked)) + ": " +
                                 kinds + "; understood are " + kFormsUsage);
+}
+
+// An output whose shape is only computed while the model runs may have another one then. Throws
+// Failure(kCannotRun) where it is no longer of that form.
+inline void RequireForm(tflite::Interpreter& interpreter, Form form) {
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < interpreter.outputs().size(); ++i)
+    shapes.push_back(ShapeOf(*interpreter.output_tensor(i)));
+  if (Fits(form, shapes)) return;
+  throw Failure(kCannotRun, std::string("the outputs are not those of ") + NameOf(form) +
+                                " any more: their shapes changed while the model ran");
 }
 
 // What can be no detection is refused rather than shown. NaN fails each of these comparisons.

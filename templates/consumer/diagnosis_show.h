@@ -74,7 +74,8 @@ inline std::string TpuJson(const Facts& facts, const Candidate& candidate) {
          ", \"temperature_c\": " + JsonNumber(CelsiusOf(facts, device)) +
          ", \"node\": " + JsonString(device.node) + ", \"owner\": " + JsonText(access.owner) +
          ", \"group\": " + JsonText(access.group) + ", \"mode\": " + JsonText(access.mode) +
-         ", \"hub\": " + JsonText(usb == nullptr ? "" : usb->hub) + "}";
+         ", \"hub\": " + JsonText(usb == nullptr ? "" : usb->hub) +
+         ", \"emulated\": " + (device.emulated ? "true" : "false") + "}";
 }
 
 // An entry of "edge_tpus" of which nothing more is known.
@@ -134,6 +135,7 @@ inline std::string Line(const Facts& facts, const Candidate& candidate) {
   }
   text += device.node;
   if (!access.mode.empty()) text += " " + access.owner + ":" + access.group + " " + access.mode;
+  if (device.emulated) text += ", EMULATED (coral-device, no Edge TPU)";
   return text + ", " + StateOf(Judge(candidate, facts.simulated));
 }
 

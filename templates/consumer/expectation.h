@@ -58,7 +58,9 @@ inline std::string Suspects(const Placement& placement) {
   if (placement.operations > placement.delegated) {
     add(std::to_string(placement.operations - placement.delegated) + " operations run on the CPU");
   }
-  if (Variant() == "throttled") add("libedgetpu is the throttled one, at half the clock");
+  // On PCIe the variants do not differ.
+  if (placement.type == "usb" && Variant() == "throttled")
+    add("libedgetpu is the throttled one, at half the clock");
   add("a hot device slows itself down");
   add("a weak power supply or hub");
   add("a host whose CPU is busy or clocked down");

@@ -133,7 +133,7 @@ int Run(coral::Arguments& arguments) {
     PrintText(entries);
   }
   for (const auto& finding : unlisted) std::fprintf(stderr, "lstpu: warning: %s\n", finding.Text().c_str());
-  if (require && entries.empty()) return coral::kNoEdgeTpu;
+  if (require && entries.empty()) return check && !unlisted.empty() ? unlisted[0].code : coral::kNoEdgeTpu;
   return check ? Check(entries) : coral::kOk;
 }
 

@@ -153,11 +153,13 @@ class Session {
     const size_t count = devices.size();
     if (static_cast<size_t>(index) < count) return devices[static_cast<size_t>(index)];
     const std::vector<Finding> unlisted = IsSimulated() ? std::vector<Finding>() : Unlisted(devices);
-    throw Failure(kNoEdgeTpu, path_ + " is compiled for the Edge TPU, but " +
-                                  (count != 0          ? "there is no device " + std::to_string(index)
-                                   : !unlisted.empty() ? unlisted[0].Text()
-                                                       : "there is none here") +
-                                  "; it cannot run on the CPU instead (lstpu --diagnose says more)");
+    const bool hidden = count == 0 && !unlisted.empty();
+    throw Failure(hidden ? unlisted[0].code : kNoEdgeTpu,
+                  path_ + " is compiled for the Edge TPU, but " +
+                      (hidden       ? unlisted[0].Text()
+                       : count != 0 ? "there is no device " + std::to_string(index)
+                                    : "there is none here") +
+                      "; it cannot run on the CPU instead (lstpu --diagnose says more)");
   }
 
   void Open() {

@@ -3,6 +3,7 @@
 #define CORAL_SSD_H_
 
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <string>

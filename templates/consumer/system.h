@@ -103,7 +103,9 @@ inline std::string ContainerKind() {
   if (!kind.empty()) return kind == "oci" ? "podman" : Printable(kind);
   if (within("docker")) return "docker";
   if (within("libpod")) return "podman";
-  if (within("/lxc") || ReadText(In("/proc/self/mounts")).find("lxcfs ") != std::string::npos) return "lxc";
+  // Its file system is over files of /proc there; the host has it too, but at /var/lib/lxcfs.
+  if (within("/lxc") || ReadText(In("/proc/self/mounts")).find("lxcfs /proc/") != std::string::npos)
+    return "lxc";
   return "";
 }
 

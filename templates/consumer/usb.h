@@ -51,7 +51,7 @@ inline UsbTpu ProbeUsbTpu(const Device& device) {
   const std::string product = ReadLine(folder + "/product");
   tpu.hub = hub + (product.empty() ? "" : ", " + product);
   // The USB 2 half of a USB 3 hub says 2.10.
-  tpu.hub_usb3 = ReadNumber(folder + "/version", 3) > 2.0;
+  tpu.hub_usb3 = ReadNumber(folder + "/version", 3) >= 2.1;
   // Bit 6 of the attributes of a configuration: it has power of its own.
   const std::string attributes = ReadWord(folder + "/bmAttributes");
   tpu.hub_powered = attributes.empty() || (std::strtol(attributes.c_str(), nullptr, 16) & 0x40) != 0;

@@ -123,13 +123,14 @@ def emulated_board(cli: Checkout) -> Iterator[Board]:
 
 
 def make_bundle(cli: Checkout, destination: Path, arch: Arch, *options: str) -> Path:
-    """The archive that ``invoke bundle`` makes, copied into the folder ``destination``.
+    """The archive that ``invoke bundle`` makes, copied into the folder ``destination`` with its digest.
 
     All bundles of an architecture have one name in dist/, whatever variants are in them.
     """
     ran = cli.invoke("bundle", "--arch", arch.value, *options)
     assert ran.status == 0, f"{ran.stdout[-4000:]}\n{ran.stderr[-8000:]}"
     [archive] = (cli.root / "dist").glob(f"*-{arch.triple}.tar.gz")
+    shutil.copy(f"{archive}.sha256", destination)
     return Path(shutil.copy(archive, destination))
 
 

@@ -23,7 +23,7 @@ from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
-from tests.support.detector_maker import COCO, ROLES, constant, detections, ssd, yolo
+from tests.support.detector_maker import COCO, ROLES, changing, constant, detections, ssd, yolo
 
 pytestmark = [
     pytest.mark.docker,
@@ -203,6 +203,17 @@ def test_what_can_be_no_detection_is_one_sentence(bench: Bench, model: Any, said
     ran = bench.run(model())
     assert ran.status == 5
     assert said in ran.error
+
+
+@pytest.mark.parametrize(
+    ("declared", "real"), [((1, 400, 85), (800,)), ((1, 400, 85), (1, 400, 2)), ((1, 300, 6), (1, 900, 2))]
+)
+def test_an_output_that_changes_its_shape_is_not_read_beyond_its_end(
+    bench: Bench, declared: tuple[int, ...], real: tuple[int, ...]
+) -> None:
+    ran = bench.run(changing(declared, real))
+    assert ran.status == 5
+    assert "their shapes changed while the model ran" in ran.error
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,12 @@ def test_one_that_libedgetpu_does_not_list_is_told_apart_from_none(bench: Bench)
     assert "there is none here" in errors(lines)[1]
 
 
+def test_one_that_is_not_listed_since_it_has_no_node_is_forbidden_and_not_absent(bench: Bench) -> None:
+    lines = run(bench, f"unset DOUBLE_PATH; rm $root{NODE}; lstpu --check; lstpu --diagnose; model")
+    assert [line for line in lines if line.startswith("exit")] == ["exit 6"] * 3
+    assert f"there is no /tmp/root{NODE}" in errors(lines)[0]
+
+
 @pytest.mark.parametrize("where", ["OPEN", "INVOKE"])
 def test_every_wait_has_an_end(bench: Bench, where: str) -> None:
     lines = run(bench, f"export DOUBLE_{where}=hang; model --timeout 5")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from coralforge.containers.spec import Mount
-from tests.support.board_trees import LXC, STICK, Case, Tree, cases, stick, usb
+from tests.support.board_trees import LXC, STICK, Case, Tree, cases, controllers, stick, usb
 from tests.support.device_bench import RUN, Bench, device_bench
 
 pytestmark = [
@@ -151,19 +151,35 @@ def test_the_board_is_described(bench: Bench, tmp_path: Path) -> None:
     zones = {
         "sys/class/thermal/thermal_zone0/type": "gpu-thermal\n", "sys/class/thermal/thermal_zone0/temp": "40000\n",
         "sys/class/thermal/thermal_zone1/type": "cpu-thermal\n", "sys/class/thermal/thermal_zone1/temp": "51540\n",
-        "proc/device-tree/model": 'a "board"\t\x7f\0', "proc/sys/kernel/osrelease": "6.1.0\n",
+        "proc/device-tree/model": 'a "Müller board"\t\x7f\x9b\0', "proc/sys/kernel/osrelease": "6.1.0\n",
     }  # fmt: skip
     answer = ask(bench, tmp_path / "trees", {"x": (usb(stick() | zones), STICK)})["x"]
     board = answer.data["board"]
-    assert board["model"] == 'a "board"??'
+    assert board["model"] == 'a "Müller board"???'
     assert (board["kernel"], board["machine"], board["cpu_temperature_c"]) == ("6.1.0", "aarch64", 51.54)
     assert board["libc"].startswith("glibc 2.")
     assert answer.data["emulated"] is None
 
 
+def test_a_raspberry_pi_500_is_not_told_to_turn_on_a_connector_that_it_lacks(bench: Bench, tmp_path: Path) -> None:
+    files = controllers(480, 5000) | {
+        "proc/device-tree/model": "Raspberry Pi 500 Rev 1.0\0", "boot/firmware/config.txt": "dtparam=audio=on\n",
+    }  # fmt: skip
+    assert ask(bench, tmp_path / "trees", {"x": (usb(files, None), "")})["x"].ids == ["none"]
+
+
 def test_a_virtual_machine_is_said_to_be_one(bench: Bench, tmp_path: Path) -> None:
     tree = usb(stick() | {"proc/device-tree/model": "linux,dummy-virt\0"})
     assert ask(bench, tmp_path / "trees", {"x": (tree, STICK)})["x"].data["emulated"] == "QEMU virtual machine"
+
+
+def test_an_emulated_device_is_said_to_be_one(bench: Bench, tmp_path: Path) -> None:
+    product = {"sys/bus/usb/devices/2-1/product": "EMULATED Edge TPU (coral-device)\n"}
+    trees = {"emulated": (usb(stick() | product), STICK), "not": (usb(stick()), STICK)}
+    answers = ask(bench, tmp_path / "trees", trees)
+    for name, answer in answers.items():
+        assert ("EMULATED (coral-device, no Edge TPU)" in answer.text[1]) is (name == "emulated")
+        assert answer.data["edge_tpus"][0]["emulated"] is (name == "emulated")
 
 
 def test_what_is_in_the_way_comes_before_what_is_only_slow(bench: Bench, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_changed_sample_makes_one_model_again_and_a_poor_one_enters_no_bundle(
         "run   model tried: changed: options",
         "run   bundle: changed: model tried",
     ]
-    poor = text.replace("mobilenet_v1_0.25_128_quant.tflite", "deeplabv3_mnv2_dm05_pascal_quant.tflite")
+    poor = text.replace("testdata/mobilenet_v1_0.25_128_quant", "testdata/deeplabv3_mnv2_dm05_pascal_quant")
     (project_with_models.root / "pipeline.yaml").write_text(poor)
     refused = bundle_of(project_with_models, compiler)
     assert refused.status == 6

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.docker
 
 # Where programs of the board's architecture are run.
 EMULATED = ("qemu-aarch64", "-L", "/board")
+SUPPRESSIONS = ROOT / "simulator/tests/tsan.supp"
+TSAN_OPTIONS = "external_symbolizer_path=/opt/llvm/usr/lib/llvm-19/bin/llvm-symbolizer:suppressions=/tsan.supp"
 FUZZ_RUNS = 3_000_000 if in_ci() else 500_000
 OVERHEAD_LIMIT = 2.0  # percent
 
@@ -55,12 +57,17 @@ class Bench:
     def run(self, *command: str, **env: str) -> tuple[Finished, list[str]]:
         """Run a program of ``bin`` with its arguments; its output comes back in lines."""
         got: list[str] = []
-        env = {"LD_LIBRARY_PATH": "/tests/lib", "CORALFORGE_TEST_DATA": "/models", **env}
+        env = {
+            "LD_LIBRARY_PATH": "/tests/lib",
+            "CORALFORGE_TEST_DATA": "/models",
+            "TSAN_OPTIONS": TSAN_OPTIONS,
+            **env,
+        }
         spec = ContainerSpec(
             "simulator-test",
             self.image,
             (*self.prefix, f"/tests/bin/{command[0]}", *command[1:]),
-            (Mount(self.folder, "/tests"), Mount(self.models, "/models")),
+            (Mount(self.folder, "/tests"), Mount(self.models, "/models"), Mount(SUPPRESSIONS, "/tsan.supp")),
             tuple(env.items()),
         )
         return self.runner.run(spec, got.append), got

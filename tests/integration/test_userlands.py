@@ -49,7 +49,7 @@ PARTS = [
     "types across a border", "types of the bundle's libraries", "threads", "locale", "iostream",
 ]  # fmt: skip
 # What the models of tests/data give for the inputs of outputs.c, as its digests: the bytes that libraries for x86_64
-# and aarch64 gave before there was a floor, when clang 21 built them for glibc 2.36.
+# gave before there was a floor, when clang 21 built them for glibc 2.36.
 OUTPUTS = {
     "bright_128x128": "0afc2807b749b32b",
     "deeplabv3_mnv2_dm05_pascal_quant": "628b72a72e1cb9c5",
@@ -59,12 +59,16 @@ OUTPUTS = {
     "mobilenet_v1_0.25_128_quant": "62c1dddf11906727",
     "mobilenet_v2_1.0_224_quant": "f47568f8ffabdaa9",
 }
-# Where ruy's assembly rounds otherwise.
+# Where vector code rounds otherwise: on aarch64 before there was a floor, too; on x86_64 since it has ruy, with AVX,
+# and without it (QEMU's Nehalem).
 OTHER_OUTPUTS = {
-    Arch.AARCH64: {
-        "mobilenet_v1_0.25_128_quant": "84ed59e83350b11d",
-        "mobilenet_v2_1.0_224_quant": "c63a853e16d99bfc",
-    }
+    Arch.AARCH64: [
+        {"mobilenet_v1_0.25_128_quant": "84ed59e83350b11d", "mobilenet_v2_1.0_224_quant": "c63a853e16d99bfc"}
+    ],
+    Arch.X86_64: [
+        {"mobilenet_v2_1.0_224_quant": "09312c70eb2c88e1"},
+        {"mobilenet_v1_0.25_128_quant": "909de26dd307cadc", "mobilenet_v2_1.0_224_quant": "c63a853e16d99bfc"},
+    ],
 }
 # Functions that came after glibc 2.27 and GCC 8, by the version that has them: library, symbol.
 NEWER = {
@@ -198,15 +202,13 @@ def test_a_program_of_ones_own_has_its_libstdcxx(benches: Benches, arch: Arch, u
 
 
 @pytest.mark.parametrize("arch", list(Arch), ids=name_of)
-def test_models_give_the_bytes_that_they_gave_before_there_was_a_floor(
-    benches: Benches, testdata: Path, arch: Arch
-) -> None:
+def test_models_give_the_bytes_that_are_written_down(benches: Benches, testdata: Path, arch: Arch) -> None:
     """On the weakest processor of the architecture, where it is emulated."""
     models = " ".join(f"/models/{name}.tflite" for name in OUTPUTS)
     done, lines = benches.of(arch).run(OLDEST, f"$RUN /out/outputs {models}", Mount(testdata, "/models"))
     assert done.status == 0, lines
     given = {Path(path).stem: digest for path, _, digest in (line.split() for line in lines)}
-    assert given == {**OUTPUTS, **OTHER_OUTPUTS.get(arch, {})}
+    assert given in [{**OUTPUTS, **others} for others in OTHER_OUTPUTS.get(arch, [{}])]
 
 
 @pytest.mark.parametrize("version", NEWER)

@@ -97,6 +97,8 @@ UDEV = {"run/udev/control": "", "proc/self/comm": "lstpu\n"}
 DOCKER = {".dockerenv": ""}
 PODMAN = {"run/.containerenv": ""}
 LXC = {"proc/self/cgroup": "11:devices:/lxc/101/ns\n"}
+LXCFS = {"proc/self/mounts": "proc /proc proc rw 0 0\nlxcfs /proc/cpuinfo fuse.lxcfs rw 0 0\n"}
+LXC_HOST = {"proc/self/mounts": "proc /proc proc rw 0 0\nlxcfs /var/lib/lxcfs fuse.lxcfs rw 0 0\n"}
 NSPAWN = {"run/systemd/container": "systemd-nspawn\n"}
 PODS = {"proc/1/cgroup": "0::/kubepods/besteffort/pod1\n"}
 PI = {"proc/device-tree/model": PI5, "boot/firmware/config.txt": "dtparam=audio=on\n#dtparam=pciex1\n"}
@@ -139,6 +141,8 @@ def cases() -> dict[str, Case]:
         "no-usb": Case("no-usb-host", 4, usb({"sys/bus/pci/x": ""}, None), ("xHCI",), listed=False),
         "none-docker": Case("none-in-container", 4, usb(sys | DOCKER, None), ("docker", "189"), listed=False),
         "none-lxc": Case("none-in-container", 4, usb(sys | LXC, None), ("lxc.cgroup2.devices.allow",), listed=False),
+        "none-lxcfs": Case("none-in-container", 4, usb(sys | LXCFS, None), ("lxc.mount.entry",), listed=False),
+        "none-lxc-host": Case("none", 4, usb(sys | LXC_HOST, None), listed=False),
         "none-podman": Case("none-in-container", 4, usb(sys | PODMAN, None), ("keep-groups",), listed=False),
         "none-nspawn": Case("none-in-container", 4, usb(sys | NSPAWN, None), ("--bind=/dev/bus/usb",), listed=False),
         "none-pods": Case("none-in-container", 4, usb(sys | PODS, None), ("privileged",), listed=False),
@@ -210,6 +214,7 @@ def cases() -> dict[str, Case]:
         "slow": at_rest("usb-slow", usb(stick(speed=480)), "USB 2 (480 Mbit/s)", "cable"),
         "slowest": at_rest("usb-slow", usb(stick(speed=12)), "USB 1 (12 Mbit/s)"),
         "slow-hub": at_rest("usb-slow-hub", usb(stick(speed=480, name="2-1.4") | hub("2.00", "e0")), "USB2.0 Hub"),
+        "slow-hub-lpm": at_rest("usb-slow-hub", usb(stick(speed=480, name="2-1.4") | hub("2.01", "e0")), "USB2.0"),
         "slow-usb3-hub": at_rest("usb-slow", usb(stick(speed=480, name="2-1.4") | hub("2.10", "e0")), "cable"),
         "slow-board": at_rest("usb-slow-board", usb(stick(speed=480) | controllers(480, 480)), "no USB 3"),
         "hot": at_rest(

@@ -39,6 +39,21 @@ def constant(
     return make.pack([image], given)
 
 
+def changing(declared: Sequence[int], real: Sequence[int]) -> bytes:
+    """A model whose one output, all zero, is ``declared`` in the file, and ``real`` once the model has run."""
+    make = Maker()
+    image = make.tensor("image", [1, 32, 32, 3], "UINT8", scales=[1 / 255])
+    zeros = np.zeros(int(np.prod(real)), np.float32)
+    values = make.tensor("values", zeros.shape, "FLOAT32", zeros.tobytes(), ())
+    sizes = make.tensor("sizes", [len(real)], "INT32", None, ())
+    output = make.tensor("output", declared, "FLOAT32", None, ())
+    # No constant, so that the shape is only known when the sum is.
+    make.operator("ADD", [make.integers("some", *real), make.integers("none", *(0 for _ in real))], [sizes])
+    make.operator("RESHAPE", [values, sizes], [output])
+    make.operator("RESHAPE", [image, make.integers("shape", -1)], [make.tensor("flat", [32 * 32 * 3], "UINT8")])
+    return make.pack([image], [output])
+
+
 def yolo(
     form: str, rows: Sequence[Sequence[float]], *, classes: int = COCO, pixels: int = 1, candidates: int = 400
 ) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from coralforge.edgetpu.estimate import PCI, USB2, USB3, estimate
 from coralforge.edgetpu.package import Executable, Package
-from coralforge.edgetpu.partition import partition
+from coralforge.edgetpu.partition import partition, suppose
 from coralforge.tflite.graph import Graph
 
 _RATES = {"usb3": USB3, "usb2": USB2, "pci": PCI}
@@ -22,7 +22,8 @@ def expected_ms(plain: Graph, packages: Iterable[Package]) -> dict[str, float]:
 
     It is for a model of which all is on the Edge TPU: the part on the CPU is not in it.
     """
-    guessed = estimate(plain, partition(plain))
+    # All of it is there, whatever the prediction would be.
+    guessed = estimate(plain, suppose(plain, partition(plain), range(len(plain.operations))))
     if guessed is None:
         return {}
     each = [one for package in packages for one in package.executables if one.kind != "PARAMETER_CACHING"]

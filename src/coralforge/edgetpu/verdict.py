@@ -24,6 +24,7 @@ class Verdict:
 
 
 SUITABLE = Verdict(Status.MAPPED)
+_SUREST = (Certainty.SURE, Certainty.LIKELY, Certainty.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,12 @@ def _broken(facts: Facts, operation: Operation, rule: Rule) -> Verdict | None:
 
 
 def _limited(graph: Graph, operation: Operation, rule: Rule) -> Verdict:
-    """By the limits of this operator."""
-    doubt: Verdict | None = None
-    for limit in rule.limits:
-        objection = limit.objection(graph, operation)
-        if objection is None:
-            continue
-        status = Status.UNSPECIFIED if objection.left else Status.MAPPED
-        verdict = Verdict(status, objection.rule, objection.why, objection.certainty)
-        if objection.left:
-            return verdict
-        doubt = doubt or verdict
-    if doubt is not None:
-        return doubt
+    """By the limits of this operator: of those that it breaks the one that is surest, and then the first, counts."""
+    objections = [one for limit in rule.limits if (one := limit.objection(graph, operation)) is not None]
+    if objections:
+        most = min(objections, key=lambda one: (not one.left, _SUREST.index(one.certainty)))
+        status = Status.UNSPECIFIED if most.left else Status.MAPPED
+        return Verdict(status, most.rule, most.why, most.certainty)
     return Verdict(Status.MAPPED, certainty=Certainty.LIKELY) if rule.known.kind == "document" else SUITABLE
 
 

@@ -57,10 +57,11 @@ def publish(settings: Settings, places: Mapping[Stage, Path], one: Format) -> di
     artifact, name = places[one.stage], one.digests(settings)
     lines = (artifact / name).read_text(encoding="ascii").splitlines()
     digests = {settings.output / file: digest for digest, _, file in (line.partition("  ") for line in lines)}
-    if any(not file.is_file() or of_file(file) != digest for file, digest in digests.items()):
-        targets = (*digests, settings.output / name)
-        with replacing(*targets) as places_beside:
-            for target, beside in zip(targets, places_beside, strict=True):
+    # The digests' own file, too: a run that is stopped before its last rename leaves none.
+    wanted = {**digests, settings.output / name: of_file(artifact / name)}
+    if any(not file.is_file() or of_file(file) != digest for file, digest in wanted.items()):
+        with replacing(*wanted) as places_beside:
+            for target, beside in zip(wanted, places_beside, strict=True):
                 shutil.copyfile(artifact / target.name, beside)
             (settings.output / name).unlink(missing_ok=True)  # as in pack
     return digests

@@ -15,7 +15,7 @@ for name; do installed "$name"; done
 verified "$@"
 ldconfig -p | grep 'libedgetpu.so.1 '
 coral-smoke | tail -n 1
-for command in lstpu coral-model coral-benchmark; do
+for command in lstpu coral-model coral-detect coral-benchmark; do
     $command --help >/dev/null || echo "$command --help failed"
 done
 

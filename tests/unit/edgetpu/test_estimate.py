@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.edgetpu.estimate import CACHE, DENSE, DEPTHWISE, HOST, USB2, USB3, Estimate, estimate
+from coralforge.edgetpu.expected import expected_ms
 from coralforge.edgetpu.package import read_package
 from coralforge.edgetpu.partition import partition
 from coralforge.tflite.model import Model, parse_model, read_model
@@ -83,3 +84,15 @@ def test_times_are_those_of_the_emulated_device() -> None:
     assert (found["SuperSpeed"] * 1e6, found["HighSpeed"] * 1e6) == (USB3, USB2)
     assert found["Host"] / 1e3 == pytest.approx(HOST)
     assert (found["Dense"] * 1e9, found["Depthwise"] * 1e9) == pytest.approx((1 / DENSE, 1 / DEPTHWISE))
+
+
+def test_what_is_expected_of_a_compiled_model_counts_also_what_was_not_thought_to_be_mapped() -> None:
+    make = Maker()
+    source, middle, last = make.tensor("x", [49, 5000]), make.tensor("y", [49, 5000]), make.tensor("z", [49, 2000])
+    before = make.tensor("before", [49, 5000])
+    make.operator("RELU", [source], [before])
+    make.operator("ABS", [before], [middle])
+    make.operator("FULLY_CONNECTED", [middle, make.weights("w", [2000, 5000])], [last], 4)
+    graph = make.model([source], [last]).graph
+    assert partition(graph).mapped == 1
+    assert expected_ms(graph, [])["usb3"] == pytest.approx((HOST + 49 * 2000 * 5000 * DENSE) * 1e3, abs=0.01)

@@ -163,6 +163,12 @@ def test_at_tried_values_there_is_no_doubt(side: int, mapped: int) -> None:
     assert Certainty.UNKNOWN not in {one.certainty for one in found.decisions}
 
 
+def test_of_two_limits_the_one_that_is_surely_broken_counts() -> None:
+    """10.8 times enlarged nobody tried, but 520 pixels a side are surely too many."""
+    found = decision("RESIZE_BILINEAR", [1, 48, 48, 3], [1, 520, 520, 3], ints(520, 520))
+    assert (found.side, found.rule, found.certainty) == (Side.PRE, "resize-side", Certainty.SURE)
+
+
 def test_what_only_the_documentation_says_is_likely() -> None:
     found = decision(*UNSPECIFIED[1][1:])
     assert (found.rule, found.certainty) == ("unfused", Certainty.LIKELY)

@@ -62,3 +62,15 @@ def test_what_is_there_already_is_left_alone_and_what_was_changed_is_not(setting
     second.write_bytes(b"changed")
     publish(settings, {Stage.DEB: artifact}, Format.DEB)
     assert second.read_bytes() == b"b_1_arm64.deb"
+
+
+def test_digests_that_are_gone_come_back(settings: Settings, artifact: Path) -> None:
+    publish(settings, {Stage.DEB: artifact}, Format.DEB)
+    digests = settings.output / Format.DEB.digests(settings)
+    whole = digests.read_bytes()
+    digests.unlink()  # as a run leaves it that is stopped before its last rename
+    publish(settings, {Stage.DEB: artifact}, Format.DEB)
+    assert digests.read_bytes() == whole
+    digests.write_bytes(b"of other files")
+    publish(settings, {Stage.DEB: artifact}, Format.DEB)
+    assert digests.read_bytes() == whole

@@ -148,8 +148,9 @@ OTHERS = (
         name=TOOLS,
         summary="list, try and measure Coral Edge TPUs",
         text=(
-            "lstpu lists Edge TPUs and says why one cannot be used, coral-model runs a model on an image, "
-            "coral-benchmark measures it, and coral-smoke tries all of that with the models of this package.",
+            "lstpu lists Edge TPUs and says why one cannot be used, coral-model classifies an image, coral-detect "
+            "finds objects in one, coral-benchmark measures a model, and coral-smoke tries out this machine with the "
+            "models of this package.",
         ),
         section="science",
         same=False,

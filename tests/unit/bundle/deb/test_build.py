@@ -106,6 +106,23 @@ def test_links_lead_to_files_of_the_packages(packages: Path, tmp_path: Path) -> 
         assert path.resolve(strict=True).is_relative_to(root)
 
 
+def test_description_and_page_name_every_command(packages: Path) -> None:
+    page = (ROOT / "docs/debian.md").read_text(encoding="utf-8")
+    described = (packages / "coralforge-tools/DEBIAN/control").read_text(encoding="utf-8")
+    for command in (*commands(), SMOKE):
+        assert re.search(rf"\b{command}\b", described), command
+        assert f"`{command}`" in page, command
+
+
+def test_the_manual_page_has_every_exit_code(packages: Path) -> None:
+    codes = re.search(r"enum ExitCode {(.*?)};", (ROOT / "templates/consumer/cli.h").read_text(), re.DOTALL)
+    manual = gzip.decompress((packages / "coralforge-tools/usr/share/man/man1/lstpu.1.gz").read_bytes()).decode()
+    status = manual.partition(".SH EXIT STATUS")[2].partition(".SH")[0]
+    assert codes is not None
+    for code in re.findall(r"= (\d+),", codes[1]):
+        assert re.search(rf"\b{code} [a-z]", status), code
+
+
 def test_every_program_is_a_command_with_a_manual_page(packages: Path) -> None:
     assert set(commands().values()) == {f"usr/lib/coralforge/bin/{name}" for name in PROGRAMS}
     tools = packages / "coralforge-tools"

@@ -77,7 +77,9 @@ class Bench:
         files = "/test/model.tflite /test/labels.txt /test/picture.bmp"
         command = f"{board_run(Arch.AARCH64)} /bundle/bin/detect {files} 0.5 {options}"
         mounts = (Mount(self.bundle, "/bundle"), Mount(self.folder, "/test", writable=True))
-        done = self.runner.run(ContainerSpec("test", self.image, ("/bin/sh", "-c", command), mounts), lines.append)
+        done = self.runner.run(
+            ContainerSpec("test", self.image, ("/bin/sh", "-c", f"exec 2>&1\n{command}"), mounts), lines.append
+        )
         return Ran(done.status, lines)
 
 

@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -200,7 +201,7 @@ def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
     tree = trees(settings, survey_sources(settings))["fxdiv"].path
     checkout = tmp_path / "fxdiv"
     shutil.copytree(tree, checkout)
-    (checkout / "NEW").write_text("")
+    (checkout / "NEW").write_text(uuid4().hex)  # other libraries than those that an earlier run left in the cache
     source = ("--source", f"fxdiv={checkout}")
     planned = project.invoke("build", *SIMULATED, *source, "--dry-run")
     assert "run   libraries: sources changed: fxdiv\n" in planned.stdout

@@ -32,7 +32,7 @@ class Bench:
     mounts: tuple[Mount, ...]
 
     def run(self, script: str, *mounts: Mount) -> list[str]:
-        """The lines that the script prints, errors in their place; the bundle is in /bundle, the double in /double."""
+        """The lines of the script, errors in their place; the bundle is in /bundle, the double in /double."""
         lines: list[str] = []
         spec = ContainerSpec("test", self.image, ("/bin/sh", "-c", f"exec 2>&1\n{script}"), (*self.mounts, *mounts))
         self.runner.run(spec, lines.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -214,8 +215,6 @@ def fresh_cache(settings: Settings) -> Iterator[Settings]:
     settings.cache.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="again-", dir=settings.cache.work) as folder:
         cache = Cache(Path(folder, "cache"))
-        cache.downloads.mkdir(parents=True)
-        for download in settings.cache.downloads.iterdir():
-            if download.is_file():
-                (cache.downloads / download.name).hardlink_to(download)
+        # Each download is a file in a folder named by its digest. Without them a source might come from another place.
+        shutil.copytree(settings.cache.downloads, cache.downloads, copy_function=os.link)
         yield replace(settings, cache=cache)

@@ -215,6 +215,6 @@ def fresh_cache(settings: Settings) -> Iterator[Settings]:
     settings.cache.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="again-", dir=settings.cache.work) as folder:
         cache = Cache(Path(folder, "cache"))
-        # Each download is a file in a folder named by its digest. Without them a source might come from another place.
+        # Each is a file in a folder named by its digest. Without them a source might come from another place.
         shutil.copytree(settings.cache.downloads, cache.downloads, copy_function=os.link)
         yield replace(settings, cache=cache)

@@ -124,6 +124,17 @@ def classifier() -> bytes:
     return make.pack([image], [scores])
 
 
+def float_ends() -> Model:
+    """QUANTIZE, RELU and DEQUANTIZE: input and output are floats, only the middle is quantized."""
+    make = Maker()
+    ends = [make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out")]
+    middle = [make.tensor(name, [1, 4]) for name in ("a", "b")]
+    make.operator("QUANTIZE", [ends[0]], [middle[0]])
+    make.operator("RELU", [middle[0]], [middle[1]])
+    make.operator("DEQUANTIZE", [middle[1]], [ends[1]])
+    return make.model(ends[:1], ends[1:])
+
+
 def mixed() -> bytes:
     """CPU, TPU, CPU: the Edge TPU has no LEAKY_RELU. Two inputs, three outputs, of which the last is made first."""
     make = Maker()

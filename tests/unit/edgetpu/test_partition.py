@@ -16,7 +16,7 @@ from coralforge.edgetpu.partition import Decision, Partition, Side, partition, s
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.tflite.graph import Graph, Operation
 from coralforge.tflite.model import parse_model, read_model
-from tests.support.model_maker import Maker, X, classifier, mixed
+from tests.support.model_maker import Maker, X, classifier, float_ends, mixed
 
 DEEPLAB = "deeplabv3_mnv2_dm05_pascal_quant"
 
@@ -220,13 +220,7 @@ def test_dense_weights_may_be_computed() -> None:
 
 
 def test_float_ends_stay_on_the_cpu_and_the_middle_is_mapped() -> None:
-    make = Maker()
-    ends = [make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out")]
-    middle = [make.tensor(name, [1, 4]) for name in ("a", "b")]
-    make.operator("QUANTIZE", [ends[0]], [middle[0]])
-    make.operator("RELU", [middle[0]], [middle[1]])
-    make.operator("DEQUANTIZE", [middle[1]], [ends[1]])
-    found = partition(make.model(ends[:1], ends[1:]).graph).decisions
+    found = partition(float_ends().graph).decisions
     assert [one.side for one in found] == [Side.PRE, Side.TPU, Side.POST]
     # Words of logs of versions 15 and 16.
     assert [one.status for one in found] == [Status.UNSPECIFIED, Status.MAPPED, Status.DATA_TYPE]

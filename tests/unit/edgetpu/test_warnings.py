@@ -12,7 +12,7 @@ from coralforge.edgetpu.requirements import refusals
 from coralforge.edgetpu.warnings import Warning, warnings
 from coralforge.tflite.model import Model, parse_model
 from tests.conftest import ROOT
-from tests.support.model_maker import Maker, X, classifier
+from tests.support.model_maker import Maker, X, classifier, float_ends
 
 
 def warned(model: Model) -> tuple[Warning, ...]:
@@ -49,18 +49,8 @@ def test_on_the_cpu_it_is_refused() -> None:
     assert refused(dense("ABS")) == ["model-per-channel"]
 
 
-def with_float_ends() -> Model:
-    make = Maker()
-    ends = [make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out")]
-    middle = [make.tensor(name, [1, 4]) for name in ("a", "b")]
-    make.operator("QUANTIZE", [ends[0]], [middle[0]])
-    make.operator("RELU", [middle[0]], [middle[1]])
-    make.operator("DEQUANTIZE", [middle[1]], [ends[1]])
-    return make.model(ends[:1], ends[1:])
-
-
 def test_float_ends_are_a_warning() -> None:
-    model = with_float_ends()
+    model = float_ends()
     assert refused(model) == []
     assert [(one.name, one.operations) for one in warned(model)] == [("float-ends", (0, 2))]
 

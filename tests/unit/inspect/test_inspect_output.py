@@ -22,7 +22,7 @@ from coralforge.tflite.model import parse_model, read_model
 from tests.conftest import ROOT
 from tests.support.compiled_maker import COMPILED, PLAIN, as_hardware, pair
 from tests.support.inspect_everything import Terminal
-from tests.support.model_maker import Maker, mixed
+from tests.support.model_maker import Maker, float_ends, mixed
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}[red]x[/red]"
 
@@ -129,13 +129,7 @@ def test_what_is_not_known_is_a_range_and_says_where_the_limit_lies() -> None:
 
 
 def test_warnings_are_in_every_form() -> None:
-    make = Maker()
-    ends = [make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out")]
-    middle = [make.tensor(name, [1, 4]) for name in ("a", "b")]
-    make.operator("QUANTIZE", [ends[0]], [middle[0]])
-    make.operator("RELU", [middle[0]], [middle[1]])
-    make.operator("DEQUANTIZE", [middle[1]], [ends[1]])
-    found = inspect_model(make.model(ends[:1], ends[1:]))
+    found = inspect_model(float_ends())
     assert found.fraction == 1 / 3
     assert "float-ends  0, 2  Inputs or outputs are floats" in text(found)
     assert json.loads(json_text(found))["warnings"][0]["operations"] == [0, 2]

@@ -14,13 +14,11 @@ from coralforge.config.arch import Arch
 from coralforge.console import make_sink
 from coralforge.errors import gate_error, missing_error, user_error
 from coralforge.events import Note, Sink
-from coralforge.pipeline.executor import run_plan
-from coralforge.plan import Stage
 from coralforge.publish import draft
 from coralforge.publish.difference import differing, explain
 from coralforge.publish.names import ARCHIVE
 from coralforge.publish.origin import Origin, find
-from coralforge.publish.parts import Part, finish, fresh_cache, make_part
+from coralforge.publish.parts import Part, build_bundle, finish, fresh_cache, make_part
 from coralforge.publish.verify import Check, read_statement
 from coralforge.publish.verify import verify as verify_bundle
 from coralforge.settings import Options, Settings
@@ -210,8 +208,7 @@ def _rebuild(options: Options, archive: Path) -> None:
     )
     settings = load_settings(chosen)
     with make_sink() as sink, fresh_cache(settings) as fresh:
-        place = run_plan(fresh, Stage.BUNDLE, sink).places[Stage.BUNDLE]
-        _compare(settings, archive, place / f"{settings.bundle_name}{ARCHIVE}")
+        _compare(settings, archive, build_bundle(fresh, sink))
     print("rebuild: ok: built again from an empty cache, the same bytes")
 
 

@@ -60,7 +60,7 @@ def make_part(settings: Settings, origin: Origin, folder: Path, sink: Sink, twic
     Raises:
         CoralforgeError: as ``run_plan``; with ``twice`` ``release-differs``, exit code 6.
     """
-    built = _bundle(settings, sink)
+    built = build_bundle(settings, sink)
     digest = of_file(built)
     manifest = _manifest(built)
     if twice:
@@ -181,7 +181,8 @@ def _latest(parts: Sequence[Part], origin: Origin) -> bytes:
     return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _bundle(settings: Settings, sink: Sink) -> Path:
+def build_bundle(settings: Settings, sink: Sink) -> Path:
+    """The archive of the bundle in the cache, built where it is not there. Raises as ``run_plan``."""
     place = run_plan(settings, Stage.BUNDLE, sink).places[Stage.BUNDLE]
     return place / f"{settings.bundle_name}{ARCHIVE}"
 
@@ -195,7 +196,7 @@ def _manifest(archive: Path) -> Manifest:
 
 def _build_again(settings: Settings, built: Path, sink: Sink) -> None:
     with fresh_cache(settings) as fresh:
-        again = _bundle(fresh, sink)
+        again = build_bundle(fresh, sink)
         if of_file(again) != of_file(built):
             raise gate_error(
                 f"{built.name} has other bytes when it is built a second time",

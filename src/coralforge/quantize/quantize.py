@@ -115,8 +115,8 @@ def check_options(options: QuantizeOptions) -> None:
     for brief in [text for text, holds in wrong.items() if holds]:
         raise user_error(brief, reason="quantize-option")
     foreign = recognise(options.model)
-    if foreign is not None and not foreign.keras:
-        raise foreign.refusal(options.model)
+    if foreign is not None and not foreign.quantizable:
+        raise foreign.refusal(options.model, "a model that can be quantized")
     if not options.samples and not options.random:
         raise user_error(
             "neither --samples nor --random is given",

@@ -46,7 +46,8 @@ def _folder(path: Path) -> Foreign | None:
 def _file(path: Path, source: Source, start: bytes) -> Foreign | None:
     if not start:
         return kinds.EMPTY
-    ending = kinds.BY_ENDING.get(path.suffix.lower())
+    named = path.name in ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb")
+    ending = kinds.IN_SAVED_MODEL if named else kinds.BY_ENDING.get(path.suffix.lower())
     if start.startswith(b"PK"):
         return recognise_zip(source.stream) or ending
     if start.startswith(hdf5_head.SIGNATURE):

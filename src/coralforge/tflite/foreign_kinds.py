@@ -44,6 +44,8 @@ class Foreign:
     kind: Kind
     what: str
     how: str
+    members: tuple[str, ...] = ()
+    """The .tflite files of an archive, by their whole names in it."""
 
     @property
     def quantizable(self) -> bool:
@@ -133,13 +135,12 @@ def onnx(opset: int, producer: str) -> Foreign:
 def archive(members: tuple[str, ...]) -> Foreign:
     """A zip archive with .tflite files in it."""
     if len(members) == 1:
-        return Foreign(Kind.ARCHIVE, "an archive with a model in it", f"unpack it, and give {shown(members[0])}")
-    listed = ", ".join(shown(name) for name in members[:5]) + (
-        f" and {len(members) - 5} more" if len(members) > 5 else ""
-    )
-    return Foreign(
-        Kind.ARCHIVE, f"an archive with {len(members)} models in it", f"unpack it, and give one of {listed}"
-    )
+        what, how = "an archive with a model in it", f"unpack it, and give {shown(members[0])}"
+    else:
+        more = [f"and {len(members) - 5} more"] if len(members) > 5 else []
+        listed = " ".join([", ".join(map(shown, members[:5])), *more])
+        what, how = f"an archive with {len(members)} models in it", f"unpack it, and give one of {listed}"
+    return Foreign(Kind.ARCHIVE, what, how, members)
 
 
 def packed(inside: str) -> Foreign:
@@ -160,6 +161,10 @@ def elsewhere(what: str) -> Foreign:
 EMPTY = no_model("empty", _AGAIN)
 ZEROS = no_model("a file of zeros", _AGAIN)
 UNPACK = Foreign(Kind.PACKED, "a packed file", "unpack it first, and give what is in it")
+EMBEDDED = no_model(
+    "an archive with a model as C++ source, for microcontrollers",
+    "export it again for TensorFlow Lite (in Teachable Machine: Edge TPU, or Quantized), and give that",
+)
 EDGE_IMPULSE = no_model(
     "a library of Edge Impulse, with the model as C++",
     'on the dashboard of the project, download "TensorFlow Lite (int8 quantized)", and give that',
@@ -201,7 +206,9 @@ BY_ENDING = {
     ".pt": torch(""),
     ".pth": torch(""),
     ".pt2": EXPORTED,
-    ".pb": GRAPH,
+    ".pb": no_model(
+        "a .pb file with neither a frozen graph nor a SavedModel in it", "give the folder of the SavedModel"
+    ),
     ".safetensors": SAFETENSORS,
     ".mlmodel": CORE_ML,
     ".ckpt": CHECKPOINT,

@@ -102,6 +102,8 @@ def _others(_archive: zipfile.ZipFile, names: Sequence[str]) -> Foreign | None:
         return kinds.CORE_ML
     if "model.json" in names:
         return kinds.TENSORFLOW_JS
+    if any(name.endswith(("model_data.cpp", "model_data.cc", "model_data.h")) for name in names):
+        return kinds.EMBEDDED
     if names and all(name.endswith(".npy") for name in names):
         return kinds.ARRAYS
     return None

@@ -6,6 +6,13 @@ from enum import Enum
 
 from coralforge.tflite.graph import Graph, Operation, Tensor
 
+NOT_AFTERWARDS = (
+    "a .tflite is not quantized afterwards: quantize the model that it was made of "
+    "(`invoke quantize --model M.keras --samples DIR`), or have the tool that exported it do so once more, for the "
+    "Edge TPU or to full integer (int8)"
+)
+"""The way on from a TensorFlow Lite model that is not quantized."""
+
 _ENDS = ("QUANTIZE", "DEQUANTIZE")
 
 

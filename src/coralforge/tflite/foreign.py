@@ -35,6 +35,15 @@ def recognise(path: Path) -> Foreign | None:
         return None
 
 
+def is_tflite(path: Path) -> bool:
+    """Whether a file has the identifier of TensorFlow Lite's models."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(8)[4:] == b"TFL3"
+    except OSError:
+        return False
+
+
 def _folder(path: Path) -> Foreign | None:
     if any((path / f"saved_model.{end}").is_file() for end in ("pb", "pbtxt")):
         return kinds.SAVED_MODEL

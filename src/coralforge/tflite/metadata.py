@@ -95,7 +95,7 @@ class Metadata:
     damage: str = ""
     """The end of a sentence, where something could not be read."""
     yolo: Ultralytics | None = None
-    """What Ultralytics says of a model of theirs."""
+    """The statements of Ultralytics on a model of theirs."""
 
 
 def read_metadata(model: Model) -> Metadata | None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coralforge.tflite.graph import text as printable
+
 FILES = ("metadata.json", "temp_meta.txt")
 """Names of that file, of newer and older versions. The older one is written as Python's own literals."""
 
@@ -21,7 +23,7 @@ _SHORT = 200  # characters of a text
 
 @dataclass(frozen=True)
 class Ultralytics:
-    """What such a file says. Texts are cut and empty where it says nothing."""
+    """The content of such a file. Texts are cut and empty where it says nothing."""
 
     description: str
     author: str
@@ -39,12 +41,12 @@ def parse(data: bytes) -> Ultralytics | None:
     if not isinstance(found, Mapping) or not isinstance(found.get("names"), (Mapping, list)):
         return None
 
-    def text(key: str) -> str:
+    def said(key: str) -> str:
         value = found.get(key, "")
-        return value[:_SHORT] if isinstance(value, str) else ""
+        return printable(value[:_SHORT]) if isinstance(value, str) else ""
 
     return Ultralytics(
-        text("description"), text("author"), text("license"), text("version"), text("task"), _names(found["names"])
+        said("description"), said("author"), said("license"), said("version"), said("task"), _names(found["names"])
     )
 
 
@@ -72,6 +74,7 @@ def _too_deep(text: str) -> bool:
 
 def _names(names: Mapping[Any, Any] | list[Any]) -> tuple[str, ...]:
     pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
-    by_number = {int(key): str(name)[:_SHORT] for key, name in pairs if str(key).isdecimal() and len(str(key)) < 6}
+    numbered = {int(key): name for key, name in pairs if str(key).isdecimal() and len(str(key)) < 6}
+    by_number = {number: printable(str(name)[:_SHORT]) for number, name in numbered.items()}
     count = max(by_number, default=-1) + 1
     return tuple(by_number.get(number, "") for number in range(min(count, _CLASSES)))

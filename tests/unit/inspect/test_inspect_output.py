@@ -142,7 +142,7 @@ def test_the_text_says_why_a_model_would_be_refused() -> None:
     make.operator("TANH", [source], [made])
     found = text(inspect_model(make.model([source], [made])))
     assert "0 %: the compiler would refuse the model as it is" in found
-    assert "model-not-quantized  x.tflite: Model not quantized; no tensor has 8 bits. What to do: quantize" in found
+    assert "model-not-quantized  x.tflite: Model not quantized; it computes in floats. What to do: a .tflite" in found
 
 
 @pytest.mark.parametrize("name", ["deeplabv3_mnv2_dm05_pascal_quant", "keras_lstm_mnist_ptq"])

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 LARGEST = 4 << 20  # bytes of a directory: some 80,000 members
+_PIECE = 1 << 20  # bytes that are unpacked at once
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others may ask for gigabytes before the first byte
 _ERRORS = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, KeyError)
 
@@ -18,7 +19,7 @@ class BadZip(Exception):
 
 
 class _Careful:
-    """The part of a file that zipfile uses, with an end to what it reads at once: the whole directory."""
+    """The part of a file that zipfile uses, with an end to what it reads at once, which is the whole directory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -57,8 +58,10 @@ def member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     info = archive.getinfo(name)
     if info.compress_type not in _METHODS or info.flag_bits & 1:
         raise BadZip("its archive is packed in a way that is not taken here (neither stored nor deflated, or secret)")
+    data = bytearray()
     with archive.open(info) as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise BadZip(f"a file in its archive is larger than {limit:,} bytes")
-    return data
+        while piece := stream.read(_PIECE):
+            data += piece
+            if len(data) > limit:
+                raise BadZip(f"a file in its archive is larger than {limit:,} bytes")
+    return bytes(data)

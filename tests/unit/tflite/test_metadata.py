@@ -261,6 +261,16 @@ class TestArchives:
         (tmp_path / "x.zip").write_bytes(zipped(content))
         assert read_model(tmp_path / "x.zip").labels == labels
 
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+    def test_a_large_model_is_taken(self, packing: int, tmp_path: Path) -> None:
+        make = Maker()
+        source = make.tensor("x", [1, 1, 1, 1024])
+        conv = make.conv(source, "large", 1, 8192)
+        data = make.pack([source], [conv])
+        with zipfile.ZipFile(tmp_path / "x.zip", "w", packing) as archive:
+            archive.writestr("model.tflite", data)
+        assert read_model(tmp_path / "x.zip").size == len(data) > 8 << 20
+
     def test_a_bomb_is_not_unpacked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("coralforge.tflite.model.MAX_BYTES", 1000)
         with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:

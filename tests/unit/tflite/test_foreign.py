@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
 import struct
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -22,32 +19,8 @@ from coralforge.tflite.foreign import recognise
 from coralforge.tflite.foreign_kinds import Kind
 from coralforge.tflite.foreign_zip import module_in
 from coralforge.tflite.model import read_model
+from tests.support.foreign_files import CLASS, NODE, ONNX, WEIGHTS, field, zipped
 
-
-def zipped(members: Mapping[str, bytes] | list[str]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name in members:
-            archive.writestr(name, members[name] if isinstance(members, Mapping) else b"")
-    return stream.getvalue()
-
-
-def field(number: int, value: int | bytes) -> bytes:
-    """One field of a protocol buffer."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    low, rest = value & 0x7F, value >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
-
-
-ONNX = field(1, 8) + field(2, b"pytorch") + field(3, b"2.1.0") + field(7, bytes(300)) + field(8, field(2, 17))
-NODE = field(1, field(1, b"input") + field(2, b"Placeholder"))
-CLASS = b"\x80\x02cultralytics.nn.tasks\nDetectionModel\nq\x00)\x81."
-WEIGHTS = b"\x80\x02ccollections\nOrderedDict\nq\x00)Rq\x01ctorch._utils\n_rebuild_tensor_v2\nq\x02."
 KERAS = {"config.json": b"{}", "metadata.json": b'{"keras_version": "3.5.0"}', "model.weights.h5": b""}
 
 # Name: content, what is said of it, what to do.

@@ -9,7 +9,7 @@ from coralforge.edgetpu.payload import Payload, write_payload
 from coralforge.tflite.model import parse_model
 from tests.support import foreign_files
 from tests.support.compiled_maker import PLAIN, as_hardware, compiled, two_executables
-from tests.support.metadata_maker import AXIS_LABELS, described, metadata, tensor, with_files
+from tests.support.metadata_maker import AXIS_LABELS, about, described, metadata, with_files
 from tests.support.model_maker import classifier, mixed
 from tests.support.mutations import mutated
 from tests.support.package_maker import custom_options
@@ -45,8 +45,8 @@ _YOLO = repr({"description": "YOLO", "task": "detect", "names": {0: "person", 1:
 
 
 def _said() -> bytes:
-    inputs = [tensor("image", content=(2, 1), mean=[127.5], std=[127.5])]
-    return metadata("Animals", inputs, [tensor("scores", files=[("labels.txt", AXIS_LABELS, "")], calibrated=True)])
+    inputs = [about("image", content=(2, 1), mean=[127.5], std=[127.5])]
+    return metadata("Animals", inputs, [about("scores", files=[("labels.txt", AXIS_LABELS, "")], calibrated=True)])
 
 
 @cache

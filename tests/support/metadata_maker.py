@@ -17,7 +17,7 @@ PICTURE_RGB = {"content": (2, 1)}
 AXIS_LABELS, VALUE_LABELS = 2, 3
 
 
-def tensor(
+def about(
     name: str = "",
     *,
     content: tuple[int, int] | None = None,
@@ -26,7 +26,7 @@ def tensor(
     files: Sequence[tuple[str, int, str]] = (),
     calibrated: bool = False,
 ) -> dict[str, Any]:
-    """One input or output. ``content``: kind and colours; ``files``: name, type and locale of each."""
+    """The statements on one input or output. ``content``: kind, colours; ``files``: name, type, locale of each."""
     return {"name": name, "content": content, "mean": mean, "std": std, "files": files, "calibrated": calibrated}
 
 

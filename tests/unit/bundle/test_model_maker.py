@@ -26,7 +26,7 @@ from coralforge.tflite.labels import labels_of
 from coralforge.tflite.metadata import read_metadata
 from coralforge.tflite.model import read_model
 from tests.conftest import SAMPLE as SAMPLE_FOLDER
-from tests.support.metadata_maker import AXIS_LABELS, described, metadata, tensor, zipped
+from tests.support.metadata_maker import AXIS_LABELS, about, described, metadata, zipped
 from tests.support.model_maker import classifier, mixed
 from tests.support.model_project import settings_with
 
@@ -101,7 +101,7 @@ def test_a_model_for_the_simulator_comes_with_its_check_and_a_record(project: Pa
 
 
 def test_labels_inside_the_model_become_its_labels(project: Path) -> None:
-    said = metadata("x", [tensor()], [tensor(files=[("names.txt", AXIS_LABELS, "")])])
+    said = metadata("x", [about()], [about(files=[("names.txt", AXIS_LABELS, "")])])
     (project / "net.tflite").write_bytes(described(classifier(), said, {"names.txt": b"0 a\n1 b\n2 c\n3 d\n4 e\n"}))
     out = made(project, CLASSIFIER.replace("      labels: {path: labels.txt}\n", ""))
     assert (out / "labels.txt").read_text() == "a\nb\nc\nd\ne\n"

@@ -30,7 +30,7 @@ from coralforge.tflite.metadata import read_metadata
 from coralforge.tflite.model import Model, parse_model, read_model, write_files
 from tests.support import compiler_logs as logs
 from tests.support.compiled_maker import as_hardware
-from tests.support.metadata_maker import AXIS_LABELS, described, metadata, tensor, zipped
+from tests.support.metadata_maker import AXIS_LABELS, about, described, metadata, zipped
 from tests.support.model_maker import Maker, X, classifier, mixed
 from tests.support.model_project import settings_with
 
@@ -149,7 +149,7 @@ def test_labels_behind_the_model_are_kept(tmp_path: Path) -> None:
 
 
 def test_what_the_model_says_of_itself_is_kept(tmp_path: Path) -> None:
-    said = metadata("Animals", [tensor(mean=[127.5], std=[127.5])], [tensor(files=[("labels.txt", AXIS_LABELS, "")])])
+    said = metadata("Animals", [about(mean=[127.5], std=[127.5])], [about(files=[("labels.txt", AXIS_LABELS, "")])])
     model = stored(tmp_path / "net.tflite", described(classifier(), said, {"labels.txt": b"cat"}))
     [compiled] = compile_with(FakeProgram([good(classifier())]), tmp_path, model)
     found = read_metadata(compiled.parts[0].file.model)

@@ -25,18 +25,18 @@ from tests.support.compiled_maker import as_hardware
 from tests.support.metadata_maker import (
     AXIS_LABELS,
     VALUE_LABELS,
+    about,
     described,
     metadata,
     names,
-    tensor,
     with_files,
     zipped,
 )
 from tests.support.model_maker import Maker, X, classifier, float_ends, mixed
 
 FIVE = b"ant\nbee\ncat\ndog\neel\n"
-IMAGE = tensor("image", content=(2, 1), mean=[127.5], std=[127.5])
-SCORES = tensor("scores", files=[("labels.txt", AXIS_LABELS, "")])
+IMAGE = about("image", content=(2, 1), mean=[127.5], std=[127.5])
+SCORES = about("scores", files=[("labels.txt", AXIS_LABELS, "")])
 
 
 def with_metadata(files: dict[str, bytes], said: bytes | None = None) -> Model:
@@ -73,8 +73,8 @@ def test_a_model_that_says_nothing() -> None:
     ("files", "outputs", "wanted"),
     [
         ({"labels.txt": FIVE}, [SCORES], 5),
-        ({"class.txt": FIVE}, [tensor(files=[("class.txt", VALUE_LABELS, "")])], None),
-        ({"de.txt": b"Ameise\n", "en.txt": FIVE}, [tensor(files=[("de.txt", 2, "de"), ("en.txt", 2, "")])], 5),
+        ({"class.txt": FIVE}, [about(files=[("class.txt", VALUE_LABELS, "")])], None),
+        ({"de.txt": b"Ameise\n", "en.txt": FIVE}, [about(files=[("de.txt", 2, "de"), ("en.txt", 2, "")])], 5),
         ({"some_labels.txt": FIVE}, [], 5),
     ],
 )
@@ -177,14 +177,14 @@ def test_how_pixels_are_to_be_given(
 
 
 def test_a_normalization_of_another_model_is_a_warning() -> None:
-    said = metadata("x", [tensor("image", mean=[0.0], std=[0.001])], [])
+    said = metadata("x", [about("image", mean=[0.0], std=[0.001])], [])
     warnings = inspect_model(with_metadata({}, said)).warnings
     assert "normalization" in [one.name for one in warnings]
 
 
 @pytest.mark.parametrize("std", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_normalization_that_nobody_can_compute_is_none(std: float) -> None:
-    said = metadata("x", [tensor("image", mean=[0.0], std=[std])], [])
+    said = metadata("x", [about("image", mean=[0.0], std=[std])], [])
     found = read_metadata(with_metadata({}, said))
     assert found is not None
     assert found.inputs[0].normalization is None

@@ -54,6 +54,7 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "x.docx": (zipped(["word/document.xml"]), "an archive without a model", "give the file"),
     "page.tflite": (b"\n<!DOCTYPE html>\n<html lang='en'>", "a page of HTML", "Raw"),
     "lfs.tflite": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS", "git lfs pull"),
+    "link.tflite": (b"../m/net_edgetpu.tflite", "a link that was saved as a text", "names: ../m/net_edgetpu.tflite"),
     "labels.txt": ("Katze\nKüche\nHund".encode(), "a text of 3 lines, such as labels", "give the model"),
     "many.txt": (b"0 background\n" * 20_000, "a text of more than 50", "give the model"),
     "model.json": (b'{"format": "layers-model", "modelTopology": {}}', "a TensorFlow.js model", "Edge TPU"),

@@ -1,9 +1,9 @@
 """Measures `invoke quantize` against a plain script with TFLiteConverter: same model, same samples, in turn.
 
-For docs/quantize.md: ``python -m tests.performance.compare_quantize [ROUNDS [SAMPLES]]``, some minutes. It needs the
-Python of ``invoke quantize``. Processor time (of all processes and threads) says more than wall time on a machine with
-other work; memory is that of the largest process. The plain script calibrates with as many samples as ours does, and
-does nothing else: it compares and checks nothing.
+For docs/quantize.md: ``python -m tests.performance.compare_quantize [ROUNDS [SAMPLES]]``, some minutes. It needs
+the Python of ``invoke quantize``. Processor time (of all processes and threads) says more than wall time on a
+machine that is busy; memory is that of the largest process. The plain script calibrates with as many samples as
+ours does, and does nothing else: it compares and checks nothing.
 """
 
 from __future__ import annotations

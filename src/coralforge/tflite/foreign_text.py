@@ -52,7 +52,7 @@ def _described(first: str) -> Foreign | None:
         if '"modelTopology"' in first or '"weightsManifest"' in first:
             return kinds.TENSORFLOW_JS
         if '"class_name"' in first:
-            return kinds.keras_weights("the layers of a Keras model (JSON), without its weights")
+            return kinds.KERAS_LAYERS
         return kinds.no_model("a text (JSON)", "give the model")
     if first.startswith("<") and ("<net " in first or "<layers>" in first):
         return kinds.elsewhere("an OpenVINO model")

@@ -27,7 +27,7 @@ KERAS = {"config.json": b"{}", "metadata.json": b'{"keras_version": "3.5.0"}', "
 FILES: dict[str, tuple[bytes, str, str]] = {
     "net.keras": (zipped(KERAS), r"a Keras 3\.5\.0 model \(\.keras\)", "invoke quantize --model net.keras"),
     "vague.keras": (zipped(["config.json", "metadata.json"]), "a Keras model", "invoke quantize"),
-    "net.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "a Keras model", "invoke quantize"),
+    "data.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file without", "model.save"),
     "net.onnx": (ONNX, r"an ONNX model \(opset 17, made by pytorch 2\.1\.0\)", "onnx2tf"),
     "short.onnx": (ONNX[:40], r"an ONNX model \(made by pytorch 2\.1\.0\)", "onnx2tf"),
     "net": (b"\x08\x09\x3a\x07graph..", "an ONNX model", "onnx2tf"),
@@ -78,18 +78,19 @@ def test_what_it_is_and_what_to_do(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(CoralforgeError, match=f" is .*{what}") as raised:
         read_model(tmp_path / name)
-    assert (raised.value.reason, raised.value.code) == ("model-format", ExitCode.USER)
+    reason = "model-weights-only" if "checkpoint" in what else "model-format"
+    assert (raised.value.reason, raised.value.code) == (reason, ExitCode.USER)
     assert how in raised.value.remedy
     assert "{name}" not in raised.value.remedy
     assert "\n" not in raised.value.brief + raised.value.remedy
 
 
-@pytest.mark.parametrize("name", [n for n, (_, what, _) in FILES.items() if "Keras" not in what])
+@pytest.mark.parametrize("name", [n for n in FILES if not n.endswith(".keras")])
 def test_quantize_says_it_before_it_asks_for_anything_else(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(FILES[name][0])
     with pytest.raises(CoralforgeError, match="not a model that can be quantized") as raised:
         quantize(QuantizeOptions(tmp_path / name, tmp_path / "out.tflite"), Recorder())
-    assert raised.value.reason == "model-format"
+    assert raised.value.reason in ("model-format", "model-weights-only")
 
 
 def test_the_folder_of_a_saved_model(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_weights_alone(tmp_path: Path) -> None:
         file.create_group("layers").create_dataset("vars", data=np.ones(5))
     found = recognise(tmp_path / "net.weights.h5")
     assert found is not None
-    assert found.kind is Kind.KERAS_WEIGHTS
+    assert found.kind is Kind.WEIGHTS
     assert not found.quantizable
 
 

@@ -180,23 +180,26 @@ def _options(request: CompileRequest) -> CompilerOptions:
 def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
     """Quantize one model, write it and its report, and print that.
 
-    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed.
+    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed, and ``html`` too.
 
     Raises:
         CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
     """
     from coralforge.console import make_sink
     from coralforge.quantize.quantize import QuantizeOptions, quantize
-    from coralforge.quantize.report import report_text
+    from coralforge.quantize.text import report_text
 
     if not model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
     whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
     source = typed(model)
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
+    page = typed(options["html"]) if options.get("html") else None
     with make_sink() as sink:
-        report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
+        report = quantize(QuantizeOptions(source, place, **{**options, "html": page}, **whole), sink)
     print(report_text(report), end="")
+    if page is not None:
+        print(f"HTML: {page}", file=sys.stderr)
 
 
 def _number(name: str, text: str) -> int:

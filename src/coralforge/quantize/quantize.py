@@ -27,6 +27,7 @@ from coralforge.util import fingerprint
 IOS = ("uint8", "int8")
 MAX_SAMPLES = 100_000
 TIMEOUT = 7200.0  # seconds
+REPORT = ".quantize.json"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class QuantizeOptions:
     """Such as ``224x224x3``, for an input whose sizes the model leaves open."""
     trust: bool = False
     """Run code that the model file holds or names."""
+    evaluate: str = ""
+    """A folder of images with one folder for each class, or an .npz with ``labels``: to say how often it is right."""
+    labels: str = ""
+    """A file with the names of the classes, in the order of the model's scores."""
+    max_evaluate: int = 2000
+    layers: bool = False
+    """Say which layers lose most in any case; otherwise only where the comparison is bad."""
+    html: Path | None = None
+    """Where the report goes as a page; it has the layers that lose most."""
     timeout: float = TIMEOUT
     """Seconds for everything."""
     memory: int = 0
@@ -57,7 +67,7 @@ class QuantizeOptions:
 
 
 def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:
-    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``).
+    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``, the page).
 
     The same model, samples and options give the same bytes. Nothing is written unless everything went well.
 
@@ -79,7 +89,7 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
     data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
     model = parse_model(options.output, data)
     check_quantized(model, options.model, facts["versions"]["tensorflow"])
-    place = options.output.with_suffix(".quantize.json")
+    place = options.output.with_suffix(REPORT)
     report = make_report(
         options.model,
         options.output,
@@ -88,7 +98,12 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         time.monotonic() - started,
         model.graph,
     )
-    write_files({options.output: data, place: report.json()})
+    files = {options.output: data, place: report.json()}
+    if options.html is not None:
+        from coralforge.quantize.page import html
+
+        files[options.html] = html(report).encode()
+    write_files(files)
     return report
 
 
@@ -108,6 +123,10 @@ def check_options(options: QuantizeOptions) -> None:
         f"--max-samples {options.max_samples} is not between 1 and {MAX_SAMPLES}": not 1
         <= options.max_samples
         <= MAX_SAMPLES,
+        f"--max-evaluate {options.max_evaluate} is not between 1 and {MAX_SAMPLES}": not 1
+        <= options.max_evaluate
+        <= MAX_SAMPLES,
+        "--labels is for --evaluate, which is not given": bool(options.labels and not options.evaluate),
         f"--timeout {options.timeout} is not a number of seconds": not options.timeout > 0,
         f"--memory {options.memory} is not a number of MiB": options.memory < 0,
         f"the output {options.output} does not end in .tflite": options.output.suffix != ".tflite",
@@ -125,15 +144,23 @@ def check_options(options: QuantizeOptions) -> None:
         )
     if not options.model.exists():
         raise user_error(f"the model {options.model} does not exist", reason="model-missing")
-    if options.output.resolve() == options.model.resolve():
-        raise user_error(f"the output {options.output} is the input", reason="model-output")
-    if options.output.is_dir() or not options.output.parent.is_dir():
-        why = "it is a folder" if options.output.is_dir() else "there is no such folder"
-        raise user_error(
-            f"{options.output} cannot be written: {why}",
-            reason="model-write",
-            remedy="choose another --output",
-        )
+    _check_outputs(options)
+
+
+def _check_outputs(options: QuantizeOptions) -> None:
+    """No output is the model or another output, and each has a place."""
+    taken = {options.model.resolve(): "the input"}
+    outputs = [options.output, options.output.with_suffix(REPORT), *([options.html] if options.html else [])]
+    for output in outputs:
+        if output.resolve() in taken:
+            raise user_error(f"the output {output} is {taken[output.resolve()]}", reason="model-output")
+        taken[output.resolve()] = "another output"
+        if output.is_dir() or not output.parent.is_dir():
+            why = "it is a folder" if output.is_dir() else "there is no such folder"
+            option = "--html" if output == options.html else "--output"
+            raise user_error(
+                f"{output} cannot be written: {why}", reason="model-write", remedy=f"choose another {option}"
+            )
 
 
 def _request(options: QuantizeOptions, staging: Path) -> Request:
@@ -148,6 +175,10 @@ def _request(options: QuantizeOptions, staging: Path) -> Request:
         signature=options.signature,
         shape=_shape(options.shape),
         trust=options.trust,
+        evaluate=options.evaluate,
+        labels=options.labels,
+        max_evaluate=options.max_evaluate,
+        layers=options.layers or options.html is not None,
         folder=str(options.folder.absolute()),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coralforge.edgetpu.estimate import estimate
 from coralforge.edgetpu.operators import Status
 from coralforge.edgetpu.partition import Decision, Partition, Side, parameters, partition
+from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.edgetpu.requirements import refusals
 from coralforge.edgetpu.warnings import warnings
 from coralforge.errors import user_error
@@ -118,6 +119,8 @@ def _inspection(
     refused: tuple[Refusal, ...] = (),
 ) -> Inspection:
     model, graph = subject.model, subject.graph
+    complete = not any(one.operation.custom_code == CUSTOM_CODE for one in operations)
+    parts = sum(one.package is not None for one in programs)
     return Inspection(
         path=model.path,
         size=model.size,
@@ -128,7 +131,7 @@ def _inspection(
         programs=programs,
         refusals=refused,
         warnings=warnings(graph, decided),
-        advice=advise(graph, decided),
+        advice=advise(graph, decided, timed=complete and not refused, parts=parts),
         least=decided.least,
         most=decided.most,
         parameters=parameters(graph, decided),

@@ -139,6 +139,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
 def _compile_for_hardware(request: CompileRequest) -> None:
     from coralforge.commands.pipeline import load_settings
     from coralforge.compile import show
+    from coralforge.compile.caching import estimated_plan, plan_text, real_plan
     from coralforge.compile.edgetpu import Compilation
     from coralforge.compile.hardware import compile_for_hardware
     from coralforge.console import make_sink
@@ -151,15 +152,22 @@ def _compile_for_hardware(request: CompileRequest) -> None:
     places = places_for(sources, options.segments, request.output, request.out_dir)
     runtime = settings.release.edgetpu_runtime
     wanted = Compilation(models, options, runtime, not request.no_preflight, request.allow_cpu)
+    several = len(models) > 1
+    if several:
+        print(plan_text(estimated_plan(models)), file=sys.stderr)
     with make_sink() as sink:
         results = compile_for_hardware(settings, wanted, sources[0].stem, sink)
+    packages = [(one.source.path.name, [p for part in one.parts for p in part.file.packages]) for one in results]
+    plan = real_plan(packages) if several else None
     files: dict[Path, bytes] = {}
     for one, place in zip(results, places, strict=True):
         files |= {path: part.file.data for path, part in zip(place.parts, one.parts, strict=True)}
         files |= {path: part.log.encode() for path, part in zip(place.logs, one.parts, strict=True)}
-        files[place.document] = show.document(one, place).encode()
+        files[place.document] = show.document(one, place, plan).encode()
     write_files(files)
     print("\n".join(show.text(one, place) for one, place in zip(results, places, strict=True)), end="")
+    if plan is not None:
+        print(f"\n{plan_text(plan)}", end="")
 
 
 def _options(request: CompileRequest) -> CompilerOptions:

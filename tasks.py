@@ -217,6 +217,9 @@ def board(said: Said) -> None:
     ),
     labels=Option("A file with one class a line, in the order of the model's scores, for --evaluate.", default=""),
     max_evaluate=Option("Evaluate with at most that many samples (default: 2000).", default="2000"),
+    questions=Option(
+        "Put so many samples that are held out into X.questions.bin, to ask a device (default: 0).", default="0"
+    ),
     layers=Option("Say which layers lose most in any case, not only where the result is bad.", default=False),
     html=Option("Also write the report as a page, with histograms and the layers that lose most."),
     signature=Option("Which signature of a SavedModel (default: serving_default, or the only one).", default=""),
@@ -233,7 +236,7 @@ def quantize(said: Said) -> None:
     options |= {"shape": said.input_shape, "trust": said.trust, "evaluate": said.evaluate, "labels": said.labels}
     options |= {"layers": said.layers, "html": said.html}
     numbers = {"random": said.random, "max_samples": said.max_samples, "timeout": said.timeout, "memory": said.memory}
-    numbers |= {"max_evaluate": said.max_evaluate}
+    numbers |= {"max_evaluate": said.max_evaluate, "questions": said.questions}
     boundary.run(models.quantize_model, said.model, said.output, options, numbers)
 
 

@@ -168,6 +168,25 @@ inline Difference Compare(const Output& ours, const Output& plain) {
   return found;
 }
 
+// Whether all outputs that have a best class have the same one.
+inline bool SameBest(const std::vector<Difference>& differences) {
+  return std::all_of(differences.begin(), differences.end(),
+                     [](const Difference& one) { return one.same_best; });
+}
+
+// Adds what another input showed of the same output: counts add up, the best classes are those of the first
+// that differs.
+inline void Add(Difference* sum, const Difference& other) {
+  sum->values += other.values;
+  sum->differing += other.differing;
+  sum->max_steps = std::max(sum->max_steps, other.max_steps);
+  if (sum->same_best && !other.same_best) {
+    sum->best = other.best;
+    sum->best_plain = other.best_plain;
+    sum->same_best = false;
+  }
+}
+
 // All outputs, in the model's order. Throws Failure where the models cannot be the same one.
 inline std::vector<Difference> Compare(const std::string& path, const std::vector<Output>& ours,
                                        const std::string& plain_path, const std::vector<Output>& plain) {

@@ -184,6 +184,25 @@ class TestQuality:
         assert [one["kind"] for one in collapses(report.data)] == ["saturated"]
         assert report.data["layers"]["worst"][0]["outside"] > 0.5
 
+    def test_samples_that_are_held_out_are_written_as_the_model_takes_them(
+        self, models: Path, tmp_path: Path
+    ) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        report = run(models, tmp_path / "x.tflite", "two.keras", samples="two.npz", questions=5)
+        assert report.data["samples"]["questions"] == 5
+        interpreter = Interpreter(str(tmp_path / "x.tflite"))
+        sizes = [int(np.prod(one["shape"])) for one in interpreter.get_input_details()]
+        data = (tmp_path / "x.questions.bin").read_bytes()
+        assert (sizes, len(data)) == ([8 * 8 * 3, 4], 5 * (8 * 8 * 3 + 4))
+        held_out = [choose(60, 60)[position] for position in split(60)[1]]
+        for side, offset, size in (("zeta", 0, sizes[0]), ("alpha", sizes[0], sizes[1])):
+            details = next(one for one in report.data["inputs"] if one["name"] == side)
+            stored = np.frombuffer(data, np.uint8)[offset : offset + size]
+            with np.load(models / "two.npz") as arrays:
+                wanted = arrays[side][held_out[0]].ravel()
+            assert np.abs((stored - details["zero_point"]) * details["scale"] - wanted).max() <= details["scale"]
+
     @pytest.mark.parametrize(
         ("evaluate", "labels", "reason"),
         [

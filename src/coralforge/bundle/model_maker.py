@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PLAIN = "model.tflite"
 COMPILED = {Target.EDGETPU: "model_edgetpu.tflite", Target.SIMULATOR: "model_edgetpu-sim.tflite"}
 RECORD = "model.json"
+QUESTIONS_FILE = "questions.bin"
 _IMAGES = {b"BM": ".bmp", b"P5": ".pgm", b"P6": ".ppm"}
 
 
@@ -57,6 +59,7 @@ def make(settings: Settings, model: ModelEntry, files: ModelFiles, out: Path, si
     operations = len(plain.graph.operations)
     _require_mapped(model, made.mapped, operations)
     whole = made.mapped == operations
+    _write_questions(plain, files, out)
     _write_check(entry, files, out, _times(plain, out / COMPILED[Target.EDGETPU]) if whole else {})
     used = ModelUsed(
         name=model.name,
@@ -102,6 +105,7 @@ def _make_plain(
         random=entry.quantize.random or 0,
         preprocess=entry.quantize.preprocess,
         io=entry.quantize.io,
+        questions=entry.quantize.questions,
         folder=settings.project.root,
     )
     report = quantize(options, sink)
@@ -200,6 +204,23 @@ def _write_check(entry: BundledModel, files: ModelFiles, out: Path, times: dict[
     # One to a line: smoke.sh reads it.
     expected = {"top1_index": entry.expected, "top1_label": labels[entry.expected].strip(), **times}
     (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_questions(plain: Model, files: ModelFiles, out: Path) -> None:
+    """Samples that device and CPU are asked: the user's file, or those that were held out when it was quantized."""
+    from coralforge.quantize.quantize import MOST_QUESTIONS, QUESTIONS
+    from coralforge.tflite.graph import BYTES
+
+    made = plain.path.with_suffix(QUESTIONS)
+    asked = files.questions or (made if made.parent == out.parent and made.exists() else None)
+    if asked is None:
+        return
+    tensors = [plain.graph.tensors[index] for index in plain.graph.inputs]
+    one = sum(math.prod(tensor.shape) * BYTES.get(tensor.kind, 0) for tensor in tensors)
+    size = asked.stat().st_size
+    if one <= 0 or size == 0 or size % one or size // one > MOST_QUESTIONS:
+        raise _wrong(asked, f"it has {size} bytes, which are not 1 to {MOST_QUESTIONS} inputs of {one} bytes")
+    shutil.copyfile(asked, out / QUESTIONS_FILE)
 
 
 def _wrong(path: Path, what: str) -> CoralforgeError:

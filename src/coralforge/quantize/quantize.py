@@ -27,7 +27,8 @@ from coralforge.util import fingerprint
 IOS = ("uint8", "int8")
 MAX_SAMPLES = 100_000
 TIMEOUT = 7200.0  # seconds
-REPORT = ".quantize.json"
+REPORT, QUESTIONS = ".quantize.json", ".questions.bin"
+MOST_QUESTIONS = 1000  # which benchmark reads
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class QuantizeOptions:
     max_evaluate: int = 2000
     layers: bool = False
     """Say which layers lose most in any case; otherwise only where the comparison is bad."""
+    questions: int = 0
+    """Put so many held-out samples into ``X.questions.bin`` beside the output, to ask a device."""
     html: Path | None = None
     """Where the report goes as a page; it has the layers that lose most."""
     timeout: float = TIMEOUT
@@ -86,6 +89,7 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         request = _request(options, Path(staging))
         facts = run_worker(interpreter, request, _limits(options), sink)
         converted = parse_model(options.output, request.output.read_bytes())
+        questions = request.questions_file.read_bytes() if options.questions else b""
     data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
     model = parse_model(options.output, data)
     check_quantized(model, options.model, facts["versions"]["tensorflow"])
@@ -99,6 +103,8 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         model.graph,
     )
     files = {options.output: data, place: report.json()}
+    if questions:
+        files[options.output.with_suffix(QUESTIONS)] = questions
     if options.html is not None:
         from coralforge.quantize.page import html
 
@@ -126,6 +132,10 @@ def check_options(options: QuantizeOptions) -> None:
         f"--max-evaluate {options.max_evaluate} is not between 1 and {MAX_SAMPLES}": not 1
         <= options.max_evaluate
         <= MAX_SAMPLES,
+        f"--questions {options.questions} is not between 0 and {MOST_QUESTIONS}": not 0
+        <= options.questions
+        <= MOST_QUESTIONS,
+        "--questions are samples, and --random has none": bool(options.questions and options.random),
         "--labels is for --evaluate, which is not given": bool(options.labels and not options.evaluate),
         f"--timeout {options.timeout} is not a number of seconds": not options.timeout > 0,
         f"--memory {options.memory} is not a number of MiB": options.memory < 0,
@@ -150,7 +160,8 @@ def check_options(options: QuantizeOptions) -> None:
 def _check_outputs(options: QuantizeOptions) -> None:
     """No output is the model or another output, and each has a place."""
     taken = {options.model.resolve(): "the input"}
-    outputs = [options.output, options.output.with_suffix(REPORT), *([options.html] if options.html else [])]
+    beside = [REPORT, *([QUESTIONS] if options.questions else [])]
+    outputs = [options.output, *map(options.output.with_suffix, beside), *([options.html] if options.html else [])]
     for output in outputs:
         if output.resolve() in taken:
             raise user_error(f"the output {output} is {taken[output.resolve()]}", reason="model-output")
@@ -178,6 +189,7 @@ def _request(options: QuantizeOptions, staging: Path) -> Request:
         evaluate=options.evaluate,
         labels=options.labels,
         max_evaluate=options.max_evaluate,
+        questions=options.questions,
         layers=options.layers or options.html is not None,
         folder=str(options.folder.absolute()),
     )

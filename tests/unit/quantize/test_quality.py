@@ -439,6 +439,10 @@ class TestShown:
     [
         ({"labels": "labels.txt"}, "quantize-option"),
         ({"max_evaluate": 0}, "quantize-option"),
+        ({"questions": -1}, "quantize-option"),
+        ({"questions": 1001}, "quantize-option"),
+        ({"questions": 5, "samples": "", "random": 9}, "quantize-option"),
+        ({"questions": 5, "html": "net.questions.bin"}, "model-output"),
         ({"html": "net.keras"}, "model-output"),
         ({"html": "net.tflite"}, "model-output"),
         ({"html": "net.quantize.json"}, "model-output"),
@@ -449,5 +453,5 @@ class TestShown:
 def test_options_that_make_no_sense(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     model = write_keras(tmp_path / "net.keras")
     more = {name: tmp_path / value if name == "html" else value for name, value in changes.items()}
-    options = QuantizeOptions(model, tmp_path / "net.tflite", "pictures", **more)
+    options = QuantizeOptions(model, tmp_path / "net.tflite", **{"samples": "pictures", **more})
     refused(lambda: check_options(options), reason)

@@ -55,6 +55,10 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
     comparison, interpreter = _compare(reporter, model, quantized, chosen, compared, feeding)
     outputs = [_output(name, interpreter, comparison) for name in model.outputs]
     evaluation = quality.evaluate(reporter, exam, model, interpreter) if exam else None
+    asked = 0
+    if request.questions:
+        few = compared[: request.questions]
+        asked = quality.write_questions(request.questions_file, model, interpreter, chosen, few)
     layers = None
     if request.layers or (not request.random and verdict.bad(outputs, evaluation)):
         layers = quality.worst_layers(reporter, _saved(request), quantized, chosen, compared)
@@ -67,6 +71,7 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
             "held_out": len(held_out),
             "preprocess": scaling.name if scaling else "none",
             "digest": feeding.digest,
+            "questions": asked,
         },
         "inputs": [_input(one.name, interpreter, feeding, scaling) for one in model.inputs],
         "outputs": outputs,

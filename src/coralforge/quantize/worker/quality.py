@@ -85,6 +85,24 @@ def evaluate(reporter: Reporter, exam: Exam, model: FloatModel, quantized: conve
     return {**origin, **seen.summary(labelled.classes)}
 
 
+def write_questions(
+    place: Path, model: FloatModel, quantized: convert.Quantized, chosen: Samples, positions: Sequence[int]
+) -> int:
+    """Put samples into a file, as the bytes that the quantized model takes: its inputs in their order, then the next.
+
+    A device is asked them, and the CPU beside it: a model that is right on the one may be wrong on the other.
+
+    Returns:
+        How many there are.
+    """
+    with place.open("wb") as stream:
+        for index in positions:
+            feed = chosen.load(index)
+            for one in model.inputs:
+                stream.write(convert.quantize(feed[one.name], quantized.inputs[one.name]).tobytes())
+    return len(positions)
+
+
 def worst_layers(
     reporter: Reporter, folder: Path, data: bytes, chosen: Samples, positions: Sequence[int]
 ) -> dict[str, Any] | None:

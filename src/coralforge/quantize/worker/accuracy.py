@@ -6,6 +6,7 @@ cosines are of as many.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,11 +77,12 @@ def _add(seen: Output, wanted: Any, got: Any) -> None:
     seen.worst_error = max(seen.worst_error, float(errors.max(initial=0.0)))
     seen.lowest = min(seen.lowest, float(wanted.min(initial=seen.lowest)))
     seen.highest = max(seen.highest, float(wanted.max(initial=seen.highest)))
-    alike = _cosine(thinned(wanted), thinned(got))
+    few = thinned(wanted), thinned(got)
+    alike = _cosine(*few)
     seen.cosines += alike
     seen.least_cosine = min(seen.least_cosine, alike)
     classes = wanted.ndim == 2 and wanted.shape[0] == 1 and wanted.shape[1] > 1
-    seen.spread.add(wanted, got, classes)
+    seen.spread.add(*few, classes)
     if classes:
         seen.classes = wanted.shape[1]
         # Where the best score stands twice, which class wins is luck: that is no agreement.
@@ -91,9 +93,8 @@ def _add(seen: Output, wanted: Any, got: Any) -> None:
 
 def _cosine(one: Any, other: Any) -> float:
     """Of the angle between two vectors: 1 when they point the same way; 0 when only one of them has a direction."""
-    import numpy as np
-
-    lengths = float(np.linalg.norm(one)), float(np.linalg.norm(other))
+    lengths = tuple(math.sqrt(float((row * row).sum())) for row in (one, other))
     if not all(lengths):
         return float(lengths[0] == lengths[1])
-    return float(np.clip(np.dot(one, other) / lengths[0] / lengths[1], -1, 1))
+    # No BLAS, which would start threads for so little.
+    return min(max(float((one * other).sum()) / lengths[0] / lengths[1], -1.0), 1.0)

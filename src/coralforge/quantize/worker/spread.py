@@ -142,4 +142,4 @@ class Spread:
 def thinned(values: Any) -> Any:
     """At most ``MOST`` of the values, in one row: always the same."""
     row = values.ravel()
-    return row[:: -(-row.size // MOST)] if row.size > MOST else row
+    return row[:: -(-row.size // MOST)].copy() if row.size > MOST else row

@@ -127,7 +127,7 @@ void ComparePlain(const Options& options, coral::Report* report) {
   for (size_t i = 1; i < report->measured.answers.size(); ++i) {
     const std::vector<coral::Difference> found = compare(i);
     ++report->questions;
-    if (coral::SameBest(found)) ++report->same_best;
+    if (coral::Agree(found)) ++report->same_best;
     for (size_t k = 0; k < found.size(); ++k) coral::Add(&report->differences[k], found[k]);
   }
 }

@@ -120,6 +120,7 @@ struct Difference {
   bool list = false;     // whether there is a best class
   size_t best = 0, best_plain = 0;
   bool same_best = true;  // classes with equal scores count as the same
+  bool agrees = true;  // the same, but equal scores of ours count as no answer: a device may give one to all
 };
 
 // The first of the largest values; NaN is never the largest.
@@ -162,16 +163,16 @@ inline Difference Compare(const Output& ours, const Output& plain) {
   if (found.list) {
     found.best = BestOf(ours);
     found.best_plain = BestOf(plain);
-    found.same_best = found.best == found.best_plain || plain.At(found.best) == plain.At(found.best_plain) ||
-                      ours.At(found.best) == ours.At(found.best_plain);
+    found.agrees = found.best == found.best_plain || plain.At(found.best) == plain.At(found.best_plain);
+    found.same_best = found.agrees || ours.At(found.best) == ours.At(found.best_plain);
   }
   return found;
 }
 
-// Whether all outputs that have a best class have the same one.
-inline bool SameBest(const std::vector<Difference>& differences) {
+// Whether all outputs that have a best class have the plain model's.
+inline bool Agree(const std::vector<Difference>& differences) {
   return std::all_of(differences.begin(), differences.end(),
-                     [](const Difference& one) { return one.same_best; });
+                     [](const Difference& one) { return one.agrees; });
 }
 
 // Adds what another input showed of the same output: counts add up, the best classes are those of the first

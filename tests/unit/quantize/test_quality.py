@@ -188,6 +188,21 @@ class TestRight:
         assert (figures["lost"], figures["gained"], figures["samples"]) == (4, 0, 4)
         assert figures["by_class"][0] == {"class": 1, "name": "class 1", "samples": 1, "float": 1, "quantized": 0}
 
+    def test_of_many_classes_those_that_lose_most_are_listed(self) -> None:
+        seen = Evaluation("y", 1500, 0.0)
+        for label in range(1500):
+            right = np.eye(1500)[[label]]
+            seen.add(label, right, right if label < 600 else np.zeros((1, 1500)))
+        listed = [one["class"] for one in seen.summary(Classes())["by_class"]]
+        assert listed == [*range(100), *range(600, 1500)]
+
+    def test_names_do_nothing_to_a_terminal(self) -> None:
+        seen = Evaluation("y", 2, 0.0)
+        seen.add(1, np.eye(2)[[1]], np.eye(2)[[1]])
+        [shown] = seen.summary(Classes(("", "\x1b[31mred\nline" + "x" * 500)))["by_class"]
+        assert shown["name"].startswith("\ufffd[31mred line")
+        assert len(shown["name"]) == 100
+
     def test_one_score_says_which_of_two(self) -> None:
         seen = Evaluation("y", 2, 0.5)
         for label, exact, quantized in ((0, 0.2, 0.4), (1, 0.9, 0.3), (1, 0.4, 0.6)):

@@ -9,8 +9,10 @@ from typing import Any
 
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.quantize.worker.labelled import Classes
+from coralforge.quantize.worker.wire import one_line
 
 TOP = 5
+MOST_CLASSES = 1000  # that are listed
 
 
 @dataclass
@@ -72,17 +74,18 @@ class Evaluation:
             if self.count > TOP:
                 made[name]["top5"] = side.top5 / self.seen
         made |= {"lost": self.lost, "gained": self.gained, "labels_seen": len(self.by_class)}
-        made["by_class"] = [
-            {
-                "class": number,
-                "name": classes.name(number)[:100],
-                "samples": n,
-                "float": exact,
-                "quantized": quantized,
-            }
-            for number, (n, exact, quantized) in sorted(self.by_class.items())
-        ]
+        made["by_class"] = [self._class(number, classes) for number in sorted(self._shown())]
         return made
+
+    def _shown(self) -> list[int]:
+        """The classes to list: all, or those that lose most where they are many."""
+        losses = {number: exact - quantized for number, (_, exact, quantized) in self.by_class.items()}
+        return sorted(losses, key=lambda number: (-losses[number], number))[:MOST_CLASSES]
+
+    def _class(self, number: int, classes: Classes) -> dict[str, Any]:
+        count, exact, quantized = self.by_class[number]
+        name = one_line(classes.name(number), 100)
+        return {"class": number, "name": name, "samples": count, "float": exact, "quantized": quantized}
 
 
 def _add(side: Right, ranked: tuple[int, int]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from coralforge.quantize.worker.convert import open_interpreter, quantize
 from coralforge.quantize.worker.samples import Feed
 from coralforge.quantize.worker.spread import Grid, Histogram, thinned
+from coralforge.quantize.worker.wire import one_line
 
 MOST_SAMPLES = 10
 WORST = 10
@@ -84,7 +85,7 @@ class Layer:
         return {
             "index": self.index,
             "operation": self.operation,
-            "name": self.name[:200],
+            "name": one_line(self.name, 200),
             "error": self.error,
             "added": added,
             "deviation": self.deviation,

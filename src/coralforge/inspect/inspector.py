@@ -16,6 +16,7 @@ from coralforge.inspect.advice import advise
 from coralforge.inspect.inspection import Form, Inspection, Located, Place, Program, Refusal
 from coralforge.inspect.pair import after_tpu, moved_to_tpu, not_a_pair
 from coralforge.inspect.programs import compiled_operations, form_of, read_programs, unwrap
+from coralforge.inspect.statement import contradictions, statement_of
 from coralforge.tflite.graph import Graph
 from coralforge.tflite.model import Model
 
@@ -121,6 +122,7 @@ def _inspection(
     model, graph = subject.model, subject.graph
     complete = not any(one.operation.custom_code == CUSTOM_CODE for one in operations)
     parts = sum(one.package is not None for one in programs)
+    statement = statement_of(model, subject.plain, graph)
     return Inspection(
         path=model.path,
         size=model.size,
@@ -130,11 +132,12 @@ def _inspection(
         operations=operations,
         programs=programs,
         refusals=refused,
-        warnings=warnings(graph, decided),
+        warnings=(*warnings(graph, decided), *contradictions(statement)),
         advice=advise(graph, decided, timed=complete and not refused, parts=parts),
         least=decided.least,
         most=decided.most,
         parameters=parameters(graph, decided),
         subgraphs=model.subgraphs,
         estimate=estimate(graph, decided) if subject.form is Form.PLAIN and not refused else None,
+        statement=statement,
     )

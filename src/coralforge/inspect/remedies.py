@@ -45,8 +45,8 @@ FIT = (
 SMALLER = "Take a smaller picture (of {2}x{3} instead of {0}x{1}), and train again: fewer pixels, less to compute."
 
 ONE_PART = (
-    "Have one part on the Edge TPU instead of {parts} (no --multiple-subgraphs, or no operation on the CPU between): "
-    "each takes a way of its own to the chip and back, and what passes between is not even in this figure."
+    "Have one part on the Edge TPU instead of {parts}, without operations on the CPU between: each takes a way of "
+    "its own to the chip and back, and what passes between is not even in this figure."
 )
 
 # By rule, for any operator.

@@ -161,7 +161,7 @@ def _arrays(path: Path, classes: Classes, most: int) -> Labelled:
 
 def _read_labels(path: Path, column: Column, positions: Sequence[int]) -> list[int]:
     rows = read_rows(path, column, positions)
-    return [int(rows[position].ravel()[0]) for position in positions]
+    return [int(rows(position).ravel()[0]) for position in positions]
 
 
 def _invalid(path: Path, why: str) -> CoralforgeError:

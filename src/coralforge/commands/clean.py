@@ -7,7 +7,9 @@ from pathlib import Path
 
 from coralforge import store
 from coralforge.containers import toolchain
-from coralforge.containers.docker import LABEL, DockerRunner, container_owner
+from coralforge.containers.docker import DockerRunner, container_owner
+from coralforge.containers.engine import asking
+from coralforge.containers.owner import LABEL
 from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink
 from coralforge.pipeline.survey import collect
@@ -74,14 +76,17 @@ def _clean_docker(everything: bool, sink: Sink) -> None:
     except CoralforgeError:
         sink.emit(Note("Docker does not answer: its containers and images were not looked at"))
         return
-    tags = [tag for image in client.images.list() for tag in image.tags] if everything else []
+    with asking("images were looked for"):
+        tags = [tag for image in client.images.list() for tag in image.tags] if everything else []
     for tag in tags:
         if tag.startswith("coralforge-"):
-            try:
-                client.images.remove(tag, force=True)
-                sink.emit(Note(f"removed the image {tag}"))
-            except APIError as error:
-                sink.emit(Note(f"the image {tag} stays: {error.explanation or error}", "warning"))
+            said = Note(f"removed the image {tag}")
+            with asking(f"the image {tag} was removed"):
+                try:
+                    client.images.remove(tag, force=True)
+                except APIError as error:
+                    said = Note(f"the image {tag} stays: {error.explanation or error}", "warning")
+            sink.emit(said)
 
 
 def _size(path: Path) -> int:

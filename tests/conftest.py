@@ -128,7 +128,7 @@ def ctrl_c() -> Iterator[None]:
 
     A script that starts the tests in the background hands SIGINT down ignored, nohup SIGHUP; so would every program.
     """
-    usual = {
+    usual: dict[signal.Signals, Any] = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGTERM: signal.SIG_DFL,
         signal.SIGHUP: signal.SIG_DFL,

@@ -15,6 +15,7 @@ from coralforge.events import Note, Sink
 from coralforge.pipeline.survey import collect
 from coralforge.settings import Settings
 from coralforge.sources.trees import tree_folder
+from coralforge.util.scratch import remove_tree
 
 # The last are temporary files, which a killed run leaves.
 PRODUCTS = ("coralforge-*.tar.gz", "coralforge-*.tar.gz.sha256", "coralforge-*.smoke.json", ".coralforge-*")
@@ -37,7 +38,7 @@ def clean(settings: Settings, everything: bool, sink: Sink) -> str:
         with store.exclusive(cache, sink):
             size = sum(_size(folder) for folder in folders)
             for folder in folders:
-                store.remove_tree(folder)
+                remove_tree(folder)
     if everything:
         size += _clean_output(settings.output)
     _clean_docker(everything, sink)

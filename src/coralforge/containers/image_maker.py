@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from coralforge.containers.owner import LABEL
 from coralforge.errors import CoralforgeError, build_error, missing_error
 from coralforge.events import Output, Progress, Sink
 from coralforge.settings import Cache, Settings
+from coralforge.util.scratch import scratch
 
 _RECENT = 20
 _SILENCES = 15
@@ -57,10 +57,9 @@ class ImageMaker:
             ensure_base(self.client, self.cache.work, self.sink, image.suite)
         else:
             self.ensure(image.base)
-        self.cache.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"image-{image.name}-", dir=self.cache.work) as context:
-            lay_out(Path(context), image, self.recipes, self.cache, self.mirrors, self.sink)
-            self._build(image, Path(context))
+        with scratch(self.cache.work, f"image-{image.name}") as context:
+            lay_out(context, image, self.recipes, self.cache, self.mirrors, self.sink)
+            self._build(image, context)
         return image.tag
 
     def _build(self, image: Image, context: Path) -> None:

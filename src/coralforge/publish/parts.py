@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from coralforge.publish.verify import papers, read_statement
 from coralforge.settings import Cache, Settings
 from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
+from coralforge.util.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -213,9 +213,8 @@ def fresh_cache(settings: Settings) -> Iterator[Settings]:
 
     The builder image is not made again: its name is the digest of all that goes into it.
     """
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="again-", dir=settings.cache.work) as folder:
-        cache = Cache(Path(folder, "cache"))
+    with scratch(settings.cache.work, "again") as folder:
+        cache = Cache(folder / "cache")
         # Each is a file in a folder named by its digest. Without them a source might come from another place.
         shutil.copytree(settings.cache.downloads, cache.downloads, copy_function=os.link)
         yield replace(settings, cache=cache)

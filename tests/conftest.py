@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.patience import NET
+from tests.support.second_engine import ABSENT, possible
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTDATA = ROOT / "tests" / "data"
@@ -101,6 +102,7 @@ THINGS = (
         "libedgetpu's source is not on this machine (set CORALFORGE_TEST_LIBEDGETPU or CORALFORGE_MIRROR)",
         in_ci=False,
     ),
+    Thing("second_engine", possible, ABSENT, in_ci=False),
     Thing(
         "edgetpu_compiler",
         lambda: "CORALFORGE_TEST_COMPILER" in os.environ,

@@ -168,6 +168,16 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
         lock.release()
 
 
+def tidy(cache: Cache) -> None:
+    """Remove what killed runs left, unless another run is at work: for a run that has nothing to do itself."""
+    if not (cache.tmp.is_dir() and any(cache.tmp.iterdir())):
+        return
+    from filelock import FileLock, Timeout
+
+    with suppress(Timeout, OSError), FileLock(cache.lock, mode=0o644, timeout=0):
+        _sweep(cache)
+
+
 def _sweep(cache: Cache) -> None:
     """Remove what killed runs left: whoever has the lock has one staging folder at a time, so all else is theirs."""
     with suppress(FileNotFoundError):

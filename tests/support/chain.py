@@ -10,8 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,15 @@ from tests.support.patience import NET
 
 ANEW = 2
 """So many of the smallest sources are fetched and unpacked anew."""
-KEPT = (Stage.LIBRARIES, Stage.PROGRAMS)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What is different for a command: words before it, its umask (-1: the same), and its environment."""
+
+    before: tuple[str, ...] = ()
+    umask: int = -1
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,10 @@ class Chain:
     folder: Path
     """For the cache and the mirror."""
     arch: Arch = Arch.AARCH64
-    environment: dict[str, str] = field(default_factory=dict)
+    kept: tuple[Stage, ...] = (Stage.LIBRARIES, Stage.PROGRAMS)
+    """The stages whose artifacts are there from the beginning."""
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    """How its commands are run."""
 
     @property
     def cache(self) -> Cache:
@@ -82,11 +93,11 @@ class Chain:
         """Fill the cache from the user's: what compiles, downloads, trees. Packages are not compressed, for speed."""
         script = self.root / "scripts" / "build-packages"
         text = script.read_text(encoding="utf-8")
-        assert "-Zxz" in text
+        assert "-Zxz" in text or "-Znone" in text
         script.write_text(text.replace("-Zxz", "-Znone"), encoding="utf-8")
         settings = self.settings
         for action in self._actions(Stage.PROGRAMS):
-            if action.stage in KEPT:
+            if action.stage in self.kept:
                 _link_tree(store.location(self.warm, action), store.location(self.cache, action))
         for wanted in to_fetch(settings):
             fetched = cached(wanted, self.warm.root)
@@ -105,7 +116,7 @@ class Chain:
 
     def rewind(self) -> None:
         """As before a first run, but for what compiles."""
-        keep = {action.artifact for action in self._actions(Stage.PROGRAMS) if action.stage in KEPT}
+        keep = {action.artifact for action in self._actions(Stage.PROGRAMS) if action.stage in self.kept}
         for path in self.cache.artifacts.iterdir():
             if path.name not in keep:
                 remove_tree(path)
@@ -133,8 +144,9 @@ class Chain:
         """Start ``invoke ARGUMENTS...``, to be stopped as the plan says."""
         command = plan.command(arguments) if plan else [str(Path(sys.executable).parent / "invoke"), *arguments]
         return subprocess.Popen(
-            command,
+            [*self.elsewhere.before, *command],
             cwd=self.root,
+            umask=self.elsewhere.umask,
             env=self.env(**environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -145,7 +157,7 @@ class Chain:
     def env(self, **changes: str) -> dict[str, str]:
         """The environment of the chain's commands."""
         path = f"{self.root / 'src'}:{self.root}"
-        own = {"PYTHONPATH": path, "CORALFORGE_CACHE": str(self.cache.root), **self.environment, **changes}
+        own = {"PYTHONPATH": path, "CORALFORGE_CACHE": str(self.cache.root), **self.elsewhere.environment, **changes}
         return {**os.environ, **own}
 
     def made(self) -> dict[str, str]:
@@ -164,6 +176,12 @@ class Chain:
             if store.location(cache, action).exists() and (problem := store.damage(cache, action, thorough=True)):
                 problems.append(f"{action.artifact}: {problem}")
         return problems
+
+    def copy(self, root: Path, folder: Path, **changes: Any) -> Chain:
+        """Another chain that makes the same in another checkout and folder."""
+        made = replace(self, root=root, folder=folder, **changes)
+        made.prepare()
+        return made
 
     def _actions(self, goal: Stage) -> tuple[Action, ...]:
         return collect(self.settings, goal).plan(goal)

@@ -102,6 +102,22 @@ def test_a_leftover_that_still_changes_is_no_error(cache: Cache, monkeypatch: py
     holding.__exit__(None, None, None)
 
 
+def test_leftovers_go_though_there_is_nothing_to_do(cache: Cache) -> None:
+    """A run that was killed between its last rename and its end."""
+    (cache.tmp / "old-123").mkdir(parents=True)
+    store.tidy(cache)
+    assert list(cache.tmp.iterdir()) == []
+
+
+def test_what_another_run_works_with_is_no_leftover(cache: Cache) -> None:
+    with store.exclusive(cache, Recorder()), store.staging(cache, "new") as folder:
+        child = multiprocessing.get_context("fork").Process(target=store.tidy, args=(cache,))
+        child.start()
+        child.join(NET)
+        assert child.exitcode == 0
+        assert folder.is_dir()
+
+
 def _hold(cache: Cache, ready: object, go: object) -> None:
     with store.exclusive(cache, Recorder()):
         ready.set()  # type: ignore[attr-defined]

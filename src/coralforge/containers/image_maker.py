@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from coralforge.containers.base import base_tag, ensure_base, has
 from coralforge.containers.context import lay_out
@@ -57,7 +59,9 @@ class ImageMaker:
             ensure_base(self.client, self.cache.work, self.sink, image.suite)
         else:
             self.ensure(image.base)
-        with scratch(self.cache.work, f"image-{image.name}") as context:
+        with scratch(self.cache.work, f"image-{image.name}") as folder:
+            context = folder / "context"
+            context.mkdir()
             lay_out(context, image, self.recipes, self.cache, self.mirrors, self.sink)
             self._build(image, context)
         return image.tag
@@ -74,17 +78,36 @@ class ImageMaker:
 
     def _messages(self, image: Image, context: Path) -> Iterator[dict[str, Any]]:
         """The words of the engine on a build, from the moment when the first is asked for."""
-        yield from self.client.api.build(
-            path=str(context),
-            dockerfile=f"{image.name}.Dockerfile",
-            tag=image.tag,
-            buildargs={"BASE": image.base.tag if image.base else base_tag(image.suite), **dict(image.arguments)},
-            labels={LABEL: "1"},
-            rm=True,
-            forcerm=True,
-            decode=True,
-            use_config_proxy=True,
-        )
+        with _packed(context) as stream:
+            yield from self.client.api.build(
+                fileobj=stream,
+                custom_context=True,
+                dockerfile=f"{image.name}.Dockerfile",
+                tag=image.tag,
+                buildargs={"BASE": image.base.tag if image.base else base_tag(image.suite), **dict(image.arguments)},
+                labels={LABEL: "1"},
+                rm=True,
+                forcerm=True,
+                decode=True,
+                use_config_proxy=True,
+            )
+
+
+@contextmanager
+def _packed(context: Path) -> Iterator[BinaryIO]:
+    """The folder as a tar file beside it. docker-py would leave one in /tmp where this process is killed."""
+
+    def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        return entry
+
+    archive = context.with_suffix(".tar")
+    with tarfile.open(archive, "w") as tar:
+        for path in sorted(context.iterdir()):
+            tar.add(path, path.name, filter=anonymous)
+    with archive.open("rb") as stream:
+        yield stream
 
 
 @dataclass

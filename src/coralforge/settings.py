@@ -12,6 +12,7 @@ from coralforge.config.base import Variant
 from coralforge.config.load import load_pipeline, load_release, load_toolchain, unknown
 from coralforge.config.pipeline import Pipeline, Platform
 from coralforge.config.release import Release
+from coralforge.config.remote import Remote
 from coralforge.config.toolchain import Toolchain
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
@@ -185,6 +186,11 @@ def with_test_sources(settings: Settings) -> Settings:
     """The same settings for the C++ tests of the simulated libedgetpu, which are compiled from more sources."""
     sources = {**settings.release.sources, **settings.release.test_sources}
     return replace(settings, release=settings.release.model_copy(update={"sources": sources}))
+
+
+def without_remote(settings: Settings) -> Settings:
+    """The same settings for a build on this machine alone."""
+    return replace(settings, pipeline=settings.pipeline.model_copy(update={"remote": Remote()}))
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -19,7 +19,7 @@ from coralforge.events import Note, Sink
 from coralforge.pipeline.executor import run_plan
 from coralforge.plan import Stage
 from coralforge.publish.changelog import section
-from coralforge.publish.difference import differing
+from coralforge.publish.difference import differing, same
 from coralforge.publish.names import (
     ARCHIVE,
     INSTALLER,
@@ -37,7 +37,7 @@ from coralforge.publish.provenance import write_provenance
 from coralforge.publish.sbom import write_sbom
 from coralforge.publish.sign import sign
 from coralforge.publish.verify import papers, read_statement
-from coralforge.settings import Cache, Settings
+from coralforge.settings import Cache, Settings, without_remote
 from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
 
@@ -197,7 +197,7 @@ def _manifest(archive: Path) -> Manifest:
 def _build_again(settings: Settings, built: Path, sink: Sink) -> None:
     with fresh_cache(settings) as fresh:
         again = build_bundle(fresh, sink)
-        if of_file(again) != of_file(built):
+        if not same(built, again):
             raise gate_error(
                 f"{built.name} has other bytes when it is built a second time",
                 reason="release-differs",
@@ -209,13 +209,13 @@ def _build_again(settings: Settings, built: Path, sink: Sink) -> None:
 
 @contextmanager
 def fresh_cache(settings: Settings) -> Iterator[Settings]:
-    """The same settings with a cache that holds downloads and nothing else; it is removed at the end.
+    """The same settings with a cache that holds downloads and nothing else, and without ``remote:``.
 
-    The builder image is not made again: its name is the digest of all that goes into it.
+    It is removed at the end. The builder image is not made again: its name is the digest of all that goes into it.
     """
     settings.cache.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="again-", dir=settings.cache.work) as folder:
         cache = Cache(Path(folder, "cache"))
         # Each is a file in a folder named by its digest. Without them a source might come from another place.
         shutil.copytree(settings.cache.downloads, cache.downloads, copy_function=os.link)
-        yield replace(settings, cache=cache)
+        yield replace(without_remote(settings), cache=cache)

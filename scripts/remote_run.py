@@ -59,6 +59,7 @@ def main(command: list[str]) -> int:
                 print(f"remote_run: {fact}", flush=True)
             if stop and not stopped:
                 stopped = True
+                print("remote_run: stopped", flush=True)
                 os.killpg(process.pid, signal.SIGINT)  # as a user does; Bazel ends what it began
     return 1 if stopped else process.returncode
 

@@ -106,6 +106,11 @@ class Cache:
         return self.root / "bazel"
 
     @property
+    def results(self) -> Path:
+        """Bazel's disk cache, where pipeline.yaml asks for one."""
+        return self.root / "results"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -133,7 +138,18 @@ class Cache:
     def remakeable(self) -> tuple[Path, ...]:
         """All that can be made again without a network."""
         older = self.root / "smoke"  # where versions before 0.2 had the folders of the smoke test
-        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, self.boards, older)
+        return (
+            self.artifacts,
+            self.trees,
+            self.bazel,
+            self.results,
+            self.logs,
+            self.last,
+            self.tmp,
+            self.work,
+            self.boards,
+            older,
+        )
 
     @property
     def lock(self) -> Path:

@@ -18,6 +18,8 @@ class Answers:
     """How many actions came from where."""
     troubles: list[str] = field(default_factory=list)
     """Faults of the server, each as part of a sentence."""
+    stopped: bool = False
+    """Whether the build was stopped for the last of them."""
 
     def take(self, line: str) -> str:
         """Look at one line; returns the trouble that it tells of for the first time, or nothing."""
@@ -26,6 +28,8 @@ class Answers:
         elif found := _FACT.match(line):
             words = {"away": "it does not answer any more", "refused": "it refuses what is asked"}[found[1]]
             return self._add(f"{words}: {found[2]}")
+        elif line == "remote_run: stopped":
+            self.stopped = True
         elif found := _TUNNEL.match(line):
             return self._add(f"TLS failed: {found[1]}")
         return ""

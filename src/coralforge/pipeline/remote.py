@@ -21,8 +21,10 @@ from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, missing_error
 from coralforge.events import Note, Sink
 from coralforge.pipeline.answers import Answers
+from coralforge.pipeline.bazel_options import add_options, place
 from coralforge.pipeline.build import BuildEnvironment
 from coralforge.pipeline.credentials import TARGET, read_credentials, write_credentials
+from coralforge.pipeline.disk_cache import with_disk_cache
 from coralforge.pipeline.reach import TlsFiles, Trouble, trouble
 from coralforge.pipeline.tunnels import Tunnel, inside, names, tunnels
 from coralforge.settings import Settings, without_remote
@@ -36,12 +38,13 @@ def connected(environment: BuildEnvironment) -> Iterator[BuildEnvironment]:
 
     Raises:
         CoralforgeError: ``remote-credentials`` (exit code 2), ``remote-away`` (3), ``remote-untrusted`` (3),
-            ``remote-refused`` (5).
+            ``remote-refused`` (3).
     """
     settings = environment.settings
     remote = settings.pipeline.remote
     if not remote.used:
-        yield environment
+        with with_disk_cache(environment) as alone:
+            yield alone
         return
     credentials = read_credentials(settings.project, remote)
     through = _way(remote, credentials.files)
@@ -105,10 +108,9 @@ class RemoteRunner:
 
     def run(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Finished:
         """As ``Runner.run``; the mounts of ``spec`` are those of ``pipeline.build.run_bazel``."""
-        places = {mount.target: mount.source for mount in spec.mounts}
-        with (places["/workspace"] / ".bazelrc").open("a", encoding="utf-8") as stream:
-            stream.writelines(f"build {option}\n" for option in self.options)
-        own = places["/cache"].with_name(f"{places['/cache'].name}-remote")
+        add_options(spec, self.options)
+        kept = place(spec, "/cache")
+        own = kept.with_name(f"{kept.name}-remote")
         mounts = tuple(
             replace(m, source=writable_folder(own, self)) if m.target == "/cache" else m for m in spec.mounts
         )
@@ -153,11 +155,12 @@ def _fallback(settings: Settings, found: Trouble) -> str:
 
 def _explained(error: CoralforgeError, remote: Remote, answers: Answers) -> CoralforgeError:
     """The error of a build, in words about the server where that was the cause."""
-    if error.reason != "build-failed" or not answers.troubles:
+    if error.reason != "build-failed" or not answers.stopped:
         return error
+    *before, last = answers.troubles
     return missing_error(
-        f"{remote.where}: {answers.troubles[0]}",
+        f"{remote.where}: {last}",
         reason="remote-refused",
-        details="\n".join([*answers.troubles[1:], *error.details.splitlines()[-1:]]),  # the last line names the log
+        details="\n".join([*before, *error.details.splitlines()[-1:]]),  # the last line names the log
         remedy="see docs/remote.md; without `remote` in pipeline.yaml all is built on this machine",
     )

@@ -162,7 +162,7 @@ def test_a_build_that_must_not_go_on_alone_ends(
 
 
 def test_a_server_that_refuses_is_the_error_not_the_build(tmp_path: Path, reachable: None) -> None:
-    runner = RunnerDouble(("ERROR: x", "remote_run: refused: UNAUTHENTICATED: no"), status=1)
+    runner = RunnerDouble(("x", "remote_run: refused: UNAUTHENTICATED: no", "remote_run: stopped"), status=1)
     with pytest.raises(CoralforgeError) as caught:
         build(tmp_path, runner, cache=ADDRESS, instance="main")
     assert caught.value.reason == "remote-refused"
@@ -171,8 +171,9 @@ def test_a_server_that_refuses_is_the_error_not_the_build(tmp_path: Path, reacha
 
 
 def test_a_compilers_error_stays_one(tmp_path: Path, reachable: None) -> None:
+    lines = ("remote_run: away: UNAVAILABLE: io exception", "a.c:1: error: x")
     with pytest.raises(CoralforgeError) as caught:
-        build(tmp_path, RunnerDouble(("a.c:1: error: x",), status=1), cache=ADDRESS)
+        build(tmp_path, RunnerDouble(lines, status=1), cache=ADDRESS)
     assert caught.value.reason == "build-failed"
 
 

@@ -69,7 +69,8 @@ def test_a_refusal_stops_the_build_as_a_user_would(tmp_path: Path) -> None:
     done = run(tmp_path, script)
     assert done.returncode == 1
     assert mark.read_text() == "yes\n"
-    assert done.stdout.splitlines() == [REFUSED, "remote_run: refused: UNAUTHENTICATED: No valid authorization"]
+    said = "remote_run: refused: UNAUTHENTICATED: No valid authorization"
+    assert done.stdout.splitlines() == [REFUSED, said, "remote_run: stopped"]
 
 
 def test_a_server_that_goes_away_is_said_once_and_the_build_goes_on(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ One small target stands for all, libusb: eleven actions that compile, archive an
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,28 +27,14 @@ from coralforge.settings import Cache, Options, Project, resolve
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
 from coralforge.util.fingerprint import of_file
-from tests.integration.conftest import Checkout, copy_project
-from tests.support.buildgrid import INSTANCE, OLDEST, CacheServer, cache_server, install
+from tests.support.buildgrid import INSTANCE, OLDEST, Server, bridge, install, serve
 from tests.support.pki import Authority
+from tests.support.small_build import NAME, add_script
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(sys.version_info < OLDEST, reason="BuildGrid needs Python 3.11"),
 ]
-
-SCRIPT = """\
-#!/usr/bin/env python3
-from bazel_build import built_file, install, run, run_bazel
-
-
-def main(request):
-    run_bazel(request, ["@libusb//:libusb-1.0.so"])
-    install(built_file("@libusb//:libusb-1.0.so"), "libusb-1.0.so.0")
-
-
-if __name__ == "__main__":
-    run(main)
-"""
 
 
 @dataclass(frozen=True)
@@ -63,13 +49,16 @@ class Built:
 class Bench:
     """Builds libusb, each time with an empty Bazel cache in a folder of its own."""
 
-    project: Checkout
-    server: CacheServer
+    project: Project
+    server: Server
     runner: DockerRunner
     scratch: Path
 
     def build(self, name: str, **changes: Any) -> Built:
-        """With ``remote:`` of pipeline.yaml as the server wants it, and ``changes``; ``cache=None``: without it."""
+        """With ``remote:`` of pipeline.yaml as the server wants it, and ``changes``; ``cache=None``: without it.
+
+        The disk cache is on, which is for builds without it.
+        """
         said = {
             "cache": self.server.address,
             "instance": INSTANCE,
@@ -77,19 +66,20 @@ class Bench:
             "headers": {"authorization": {"env": "TOKEN_OF_THE_TEST", "prefix": "Bearer "}},
             **changes,
         }
-        text = (self.project.root / "pipeline.yaml").read_text().partition("\nremote:")[0]
+        text = (self.project.pipeline).read_text().partition("\nlimits:")[0]
+        text += "\n" + yaml.safe_dump({"limits": {"disk_cache_mb": 64}})
         if said["cache"] is not None:
             text += "\n" + yaml.safe_dump({"remote": said})
-        (self.project.root / "pipeline.yaml").write_text(text)
+        (self.project.pipeline).write_text(text)
         return self._run(name)
 
     def _run(self, name: str) -> Built:
-        settings = resolve(Project(self.project.root), Options(variants=("simulated",)))
+        settings = resolve(self.project, Options(variants=("simulated",)))
         facts, sink, staging = survey_sources(settings), Recorder(), self.scratch / name / "staging"
         staging.mkdir(parents=True)
         own = replace(settings, cache=Cache(self.scratch / name / "cache"))
         environment = BuildEnvironment(own, self.runner, builder(settings).tag, sink)
-        job = BazelJob("libusb", "build-libusb", trees(settings, facts), {})
+        job = BazelJob("libusb", NAME, trees(settings, facts), {})
         with connected(environment) as environment:
             out = run_bazel(environment, job, "0" * 16, staging)
         notes = [event.text for event in sink.events if isinstance(event, Note)]
@@ -97,23 +87,20 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("buildgrid")
     client = DockerRunner().client
-    address = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    host = bridge(client)
     client.close()
-    first = next(ipaddress.ip_network(address["Subnet"]).hosts())
-    with cache_server(install(folder / "venv"), folder, address.get("Gateway") or str(first)) as made:
+    with serve(install(folder / "venv"), folder, host) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def bench(server: CacheServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     scratch = tmp_path_factory.mktemp("remote")
-    project = copy_project(scratch / "coralforge")
-    script = project.root / "scripts/build-libusb"
-    script.write_text(SCRIPT)
-    settings = resolve(Project(project.root), Options(variants=("simulated",)))
+    project = add_script(scratch / "project")
+    settings = resolve(project, Options(variants=("simulated",)))
     runner, sink = DockerRunner(), Recorder()
     fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
     for fact in survey_sources(settings):
@@ -125,7 +112,7 @@ def bench(server: CacheServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(autouse=True)
-def known_token(server: CacheServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def known_token(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN_OF_THE_TEST", server.token)
 
 
@@ -144,6 +131,16 @@ def test_a_second_build_takes_all_from_the_cache_and_gives_the_same_bytes(bench:
     assert alone.digest == first.digest == second.digest
     secret = bench.server.token.encode()
     assert [path for path in bench.scratch.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
+
+
+def test_without_a_server_the_disk_cache_has_what_was_built_here(bench: Bench) -> None:
+    if not (kept := bench.scratch / "alone/cache/results").exists():
+        bench.build("alone", cache=None)
+    (bench.scratch / "filled/cache").mkdir(parents=True)
+    subprocess.run(["cp", "-a", kept, bench.scratch / "filled/cache"], check=True)  # with its owner
+    bench.build("filled", cache=None)
+    [log] = (bench.scratch / "filled/cache/logs").iterdir()
+    assert "11 disk cache hit" in log.read_text()
 
 
 def test_a_wrong_token_ends_the_build_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ dependencies. So two bounds are given, and the truth is between them:
 - at worst, each rank of ``RANKS`` waits for all of the one before, which every dependency of this graph keeps to.
 
 What a worker adds (uploading, fetching, waiting for the scheduler) is not in it: it is as if it took ``--overhead``
-milliseconds for each action.
+milliseconds for each action that starts a program.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ class Action:
     name: str
     seconds: float
     rank: int
+    program: bool
+    """Whether it starts a program; the others (links, small files) are Bazel's own, and stay on its machine."""
+
+    def on_a_worker(self, overhead: float) -> float:
+        """Seconds with what a worker adds."""
+        return self.seconds + (overhead if self.program else 0.0)
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,12 @@ def read_profile(path: Path) -> Profile:
 def _action(event: dict[str, object]) -> Action:
     arguments, name = event["args"], str(event["name"])
     assert isinstance(arguments, dict) and isinstance(event["dur"], int)
-    known = RANKS.get(str(arguments["mnemonic"]))
+    mnemonic = str(arguments["mnemonic"])
+    known = RANKS.get(mnemonic)
     rank = _AFTER_TOOLS
     if known is not None:
         rank = known if _TOOL in name else _AFTER_TOOLS + 1 + known
-    return Action(name, event["dur"] / 1e6, rank)
+    return Action(name, event["dur"] / 1e6, rank, known is not None or mnemonic == "Genrule")
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
@@ -83,14 +90,14 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
 
 def at_best(profile: Profile, workers: int, overhead: float = 0.0) -> float:
     """No schedule is shorter."""
-    total = profile.total + overhead * len(profile.actions)
+    total = sum(action.on_a_worker(overhead) for action in profile.actions)
     return max(total / workers, profile.critical)
 
 
 def at_worst(profile: Profile, workers: int, overhead: float = 0.0) -> float:
     """A schedule of this length exists."""
     ranks = sorted({action.rank for action in profile.actions})
-    spans = ([a.seconds + overhead for a in profile.actions if a.rank == rank] for rank in ranks)
+    spans = ([a.on_a_worker(overhead) for a in profile.actions if a.rank == rank] for rank in ranks)
     return sum(makespan(seconds, workers) for seconds in spans)
 
 

@@ -1,10 +1,11 @@
-"""A remote cache of BuildGrid's, in an environment of its own, with TLS and a token."""
+"""Servers of BuildGrid's, in an environment of its own, with TLS and a token: a cache, or an executor."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT
 from tests.support.patience import wait_until
@@ -39,15 +41,35 @@ caches:
     storage: *cas
     max-cached-refs: 10000
     allow-updates: true
+{scheduler}
 instances:
   - name: {instance}
-    services: [!action-cache {{cache: *results}}, !cas {{storage: *cas}}, !bytestream {{storage: *cas}}]
-thread-pool-size: 50
+    services:
+      - !action-cache {{cache: *results}}
+      - !cas {{storage: *cas}}
+      - !bytestream {{storage: *cas}}
+{execution}
+thread-pool-size: 100
+"""
+_SCHEDULER = """\
+connections:
+  - !sql-connection &sql {{connection-string: "{database}"}}
+schedulers:
+  - !sql-scheduler &scheduler
+    sql: *sql
+    action-cache: *results
+    storage: *cas
+    property-set: !dynamic-property-set {{match-property-keys: [builder]}}
+    assigners: [!priority-age-assigner {{count: 2, interval: 0.2, priority-assignment-percentage: 100}}]
+"""
+_EXECUTION = """\
+      - !execution {scheduler: *scheduler}
+      - !bots {scheduler: *scheduler}
 """
 
 
 @dataclass(frozen=True)
-class CacheServer:
+class Server:
     """One that runs."""
 
     address: str
@@ -70,9 +92,15 @@ def install(folder: Path) -> Path:
     return folder / "bin/bgd"
 
 
+def bridge(client: Any) -> str:
+    """This machine's address on the network that builds get."""
+    address = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    return address.get("Gateway") or str(next(ipaddress.ip_network(address["Subnet"]).hosts()))
+
+
 @contextmanager
-def cache_server(program: Path, folder: Path, host: str) -> Iterator[CacheServer]:
-    """Serve an empty cache on a free port of ``host``."""
+def serve(program: Path, folder: Path, host: str, database: str | None = None) -> Iterator[Server]:
+    """Serve an empty cache on a free port of ``host``; an executor too, with a ``database`` of PostgreSQL's."""
     authority = Authority.make(folder)
     pair = authority.sign(folder, "server", f"IP:{host}")
     with socket.create_server((host, 0)) as free:
@@ -88,14 +116,18 @@ def cache_server(program: Path, folder: Path, host: str) -> Iterator[CacheServer
             key=pair.key,
             certificate=pair.certificate,
             secret=folder / "secret",
+            scheduler=_SCHEDULER.format(database=database) if database else "",
+            execution=_EXECUTION if database else "",
         )
     )
+    if database:
+        subprocess.run([program, "migrate", "apply", database], check=True, capture_output=True)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "server", "start", config], stdout=log, stderr=log)
     try:
         wait_until(lambda: process.poll() is not None or _answers(host, port))
         assert process.poll() is None, (folder / "log").read_text()[-4000:]
-        yield CacheServer(f"grpcs://{host}:{port}", authority, token())
+        yield Server(f"grpcs://{host}:{port}", authority, token())
     finally:
         process.kill()
         process.wait()

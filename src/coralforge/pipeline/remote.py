@@ -50,7 +50,8 @@ def connected(environment: BuildEnvironment) -> Iterator[BuildEnvironment]:
     through = _way(remote, credentials.files)
     if isinstance(through, Trouble):
         environment.sink.emit(Note(_fallback(settings, through), "warning"))
-        yield replace(environment, settings=without_remote(settings))
+        with with_disk_cache(replace(environment, settings=without_remote(settings))) as alone:
+            yield alone
         return
     settings.cache.tmp.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="remote-", dir=settings.cache.tmp) as name:

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -75,7 +76,8 @@ class Bench:
 def container(client: Any, image: str, command: list[str], **options: Any) -> Iterator[Any]:
     """A container that runs in the background; it is gone at the end."""
     labels = {LABEL: "1", PID_LABEL: str(os.getpid())}
-    made = client.containers.run(image, command, detach=True, init=True, labels=labels, **options)
+    name = f"coralforge-remote-{uuid.uuid4().hex[:8]}"
+    made = client.containers.run(image, command, name=name, detach=True, init=True, labels=labels, **options)
     try:
         made.reload()
         yield made

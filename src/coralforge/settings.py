@@ -10,7 +10,7 @@ from pathlib import Path
 from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import Variant
 from coralforge.config.load import load_pipeline, load_release, load_toolchain, unknown
-from coralforge.config.pipeline import Pipeline, Platform
+from coralforge.config.pipeline import Cpu, Pipeline, Platform
 from coralforge.config.release import Release
 from coralforge.config.toolchain import Toolchain
 from coralforge.errors import user_error
@@ -50,6 +50,11 @@ class Project:
     @property
     def bazel(self) -> Path:
         return self.root / "toolchains" / "bazel"
+
+    @property
+    def xnnpack(self) -> Path:
+        """What XNNPACK adds to the Bazel workspace."""
+        return self.root / "toolchains" / "xnnpack"
 
     @property
     def toolchain(self) -> Path:
@@ -171,6 +176,11 @@ class Settings:
         return self.platform.floor(self.arch)
 
     @property
+    def xnnpack(self) -> bool:
+        """Whether TensorFlow Lite's XNNPACK delegate is to be built."""
+        return self.pipeline.cpu.xnnpack != "off"
+
+    @property
     def output(self) -> Path:
         """Where bundles and reports go."""
         return (self.project.root / typed(self.pipeline.output)).absolute()
@@ -179,6 +189,12 @@ class Settings:
     def bundle_name(self) -> str:
         """Name of the bundle's top folder and, with .tar.gz, of its archive."""
         return f"coralforge-{self.release.release}-{self.arch.triple}"
+
+
+def without_xnnpack(settings: Settings) -> Settings:
+    """The same settings, with ``cpu.xnnpack: off``."""
+    cpu = Cpu(xnnpack="off", ops=settings.pipeline.cpu.ops)
+    return replace(settings, pipeline=settings.pipeline.model_copy(update={"cpu": cpu}))
 
 
 def with_test_sources(settings: Settings) -> Settings:

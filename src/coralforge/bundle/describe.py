@@ -65,6 +65,7 @@ def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], d
         default_variant=inputs.variants[0],
         simulated=not inputs.variants[0].real,
         floors=inputs.floor.versions(),
+        xnnpack=(inputs.sdk / "lib/libtensorflowlite_xnnpack.so").exists(),
         toolchain=_toolchain(inputs.sdk / "toolchain.json"),
         sources=[_source_used(tree) for tree in trees],
         unpinned=[tree.name for tree in trees if not tree.pinned],

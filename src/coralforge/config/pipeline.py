@@ -57,6 +57,21 @@ class Limits(Model):
     """Processes and threads."""
 
 
+class Cpu(Model):
+    """What runs on the CPU, and how fast."""
+
+    xnnpack: Literal["off", "auto", "on"] = "off"
+    """on: TensorFlow Lite's XNNPACK delegate is built too, in a library of its own; auto: if its source can be had."""
+    ops: Literal["all", "selected"] = "all"
+    """selected: TensorFlow Lite has only the operators that the bundle's models use."""
+
+    @field_validator("xnnpack", mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        """YAML reads a plain ``on`` and ``off`` as a truth value."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class Remote(Model):
     """Bazel's way out to other machines."""
 
@@ -89,6 +104,8 @@ class Pipeline(Model):
     """Folders or http(s) addresses that are asked first; --mirror and CORALFORGE_MIRROR come before them."""
     limits: Limits = Limits()
     """Limits of a build container."""
+    cpu: Cpu = Cpu()
+    """TensorFlow Lite on the CPU."""
     remote: Remote = Remote()
     """Remote cache and execution."""
 

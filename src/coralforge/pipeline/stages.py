@@ -18,7 +18,8 @@ from coralforge.bundle.model_files import bundled_models, locate
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.bundle.sample import SAMPLE
 from coralforge.events import Sink, Step
-from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
+from coralforge.pipeline.build import BuildEnvironment, build_programs
+from coralforge.pipeline.options import build_all
 from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
@@ -50,12 +51,12 @@ class Context:
 
 
 def make_libraries(context: Context) -> Path:
-    """Stage ``libraries``: the one Bazel build, gated. Raises as ``build_libraries`` and ``gate``."""
+    """Stage ``libraries``: the one Bazel build, gated. Raises as ``build_all`` and ``gate``."""
     from coralforge.elf import gate
 
     settings = context.settings
     key = context.action.key
-    out = build_libraries(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
+    out = build_all(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
     gate(out / "lib", _policy(settings))
     # All of the static libraries in one: what a program that is linked against them could need.
     gate(out / "check", replace(_policy(settings), stamped=()))

@@ -13,7 +13,7 @@ from coralforge.bundle.model_files import survey_models
 from coralforge.containers import toolchain
 from coralforge.containers.context import packages_of
 from coralforge.containers.image import Image
-from coralforge.pipeline.inputs import digests
+from coralforge.pipeline.inputs import XNNPACK, digests, option_digests
 from coralforge.plan import HANDED_OUT, Action, Facts, Inputs, Stage, make_plan
 from coralforge.settings import Settings
 from coralforge.sources.fetch import cached
@@ -99,6 +99,8 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
         },
         Stage.DEB: {},
     }
+    if settings.xnnpack:
+        values[Stage.LIBRARIES] = {**values[Stage.LIBRARIES], **option_digests(settings.project.root, XNNPACK)}
     files = digests(settings.project.root)
     return {stage: {**values[stage], **files[stage]} for stage in values}
 

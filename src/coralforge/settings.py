@@ -181,6 +181,11 @@ class Settings:
         return self.pipeline.cpu.xnnpack != "off"
 
     @property
+    def selected(self) -> bool:
+        """Whether TensorFlow Lite has only the operators that the bundle's models use."""
+        return self.pipeline.cpu.ops == "selected"
+
+    @property
     def output(self) -> Path:
         """Where bundles and reports go."""
         return (self.project.root / typed(self.pipeline.output)).absolute()

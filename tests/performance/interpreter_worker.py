@@ -1,9 +1,9 @@
 """One interpreter in a process of its own: it loads a model, then runs it as often as it is told, and says how long.
 
 compare_interpreters.py starts it, with the Python that has the interpreter: this file imports nothing of the project.
-``interpreter_worker.py KIND WHERE THREADS MODEL``; KIND is ``c`` (WHERE is a libtensorflowlite_c.so, or one and, after
-a ``+``, a library with a delegate for it), or the package of a Python interpreter (WHERE is ``builtin``, or ``default``
-for the delegates that it uses by itself).
+``interpreter_worker.py KIND WHERE THREADS MODEL``; KIND is ``c`` (WHERE is a libtensorflowlite_c.so, or one and,
+after a ``+``, a library with a delegate for it), or the package of a Python interpreter (WHERE is ``builtin``, or
+``default`` for the delegates that it uses by itself).
 
 Protocol, in JSON lines: first ``{"outputs": [...]}``, in hexadecimal, of one inference on fixed bytes; then for each
 number N on standard input ``{"wall": [...], "processor": [...]}``, milliseconds of N inferences; or

@@ -61,7 +61,7 @@ class Cpu(Model):
     """What runs on the CPU, and how fast."""
 
     xnnpack: Literal["off", "auto", "on"] = "off"
-    """on: TensorFlow Lite's XNNPACK delegate is built too, in a library of its own; auto: if its source can be had."""
+    """on: TensorFlow Lite's XNNPACK delegate is built too, as a library of its own; auto: where its source is."""
     ops: Literal["all", "selected"] = "all"
     """selected: TensorFlow Lite has only the operators that the bundle's models use."""
 

@@ -116,7 +116,7 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
 
 
 def _fetch_xnnpack(settings: Settings, sink: Sink) -> Settings:
-    """Fetch XNNPACK's sources, which may be nowhere: the settings to go on with, and a warning where it is left out."""
+    """Fetch XNNPACK's sources, which may be nowhere: then there is a warning, and settings without it."""
     from coralforge.sources.fetch import fetch_all
     from coralforge.sources.trees import NEEDS_XNNPACK, to_fetch
 

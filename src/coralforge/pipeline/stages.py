@@ -55,8 +55,8 @@ def make_libraries(context: Context) -> Path:
     from coralforge.elf import gate
 
     settings = context.settings
-    key = context.action.key
-    out = build_all(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
+    facts, key = context.survey.facts, context.action.key
+    out = build_all(context.environment, trees(settings, facts.sources), facts.operators or (), key, context.staging)
     gate(out / "lib", _policy(settings))
     # All of the static libraries in one: what a program that is linked against them could need.
     gate(out / "check", replace(_policy(settings), stamped=()))
@@ -124,6 +124,7 @@ def _bundle_inputs(context: Context) -> BundleInputs:
         sample=context.places[f"{Stage.MODEL.value} {SAMPLE}"],
         models=tuple(context.places[f"{Stage.MODEL.value} {name}"] for name in sorted(settings.pipeline.models)),
         licence=settings.project.root / "LICENSE",
+        operators=context.survey.facts.operators or (),
     )
 
 

@@ -14,7 +14,7 @@ from coralforge.tflite import schema
 from coralforge.tflite.appended import archive_in
 from coralforge.tflite.flatbuffer import Malformed, walk
 from coralforge.tflite.foreign import recognise
-from coralforge.tflite.graph import Graph, main_graph
+from coralforge.tflite.graph import Graph, main_graph, operator_names
 from coralforge.util import atomic
 
 MAX_BYTES = 256 << 20  # ten times the largest model that makes sense on an Edge TPU, which has 8 MB of memory
@@ -32,6 +32,8 @@ class Model:
     graph: Graph
     subgraphs: int
     native: Any = field(repr=False, compare=False)
+    operators: frozenset[str] = frozenset()
+    """The operators of all subgraphs, by name; custom ones as CUSTOM:NAME."""
     archive: bytes = field(default=b"", repr=False, compare=False)
     """The zip archive behind the model, with labels and the like (appended.py); mostly empty."""
 
@@ -69,11 +71,12 @@ def parse_model(path: Path, data: bytes) -> Model:
         walk(data)
         native = schema.unpack(data)
         graph = main_graph(native)
+        operators = operator_names(native)
     except Malformed as error:
         raise _invalid(path, str(error)) from error
     except _UNREADABLE as error:
         raise _invalid(path, "its flatbuffer is damaged") from error
-    return Model(path, len(data), graph, len(native.subgraphs), native, archive_in(data))
+    return Model(path, len(data), graph, len(native.subgraphs), native, operators, archive_in(data))
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -171,7 +171,8 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
             actions += models
             known = known and all(action.key for action in models)
         if not known:
-            actions.append(Action(stage, stage.value, True, "sources are not all there yet"))
+            missing = "models" if facts.operators is None else "sources"
+            actions.append(Action(stage, stage.value, True, f"{missing} are not all there yet"))
             continue
         actions.append(_artifact(facts, stage, stage.value, inputs))
         inputs = {stage.value: actions[-1].key}

@@ -16,6 +16,9 @@ from coralforge.config.toolchain import Toolchain
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
 
+XNNPACK = "xnnpack"
+"""The name of its source in release files."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -53,7 +56,7 @@ class Project:
 
     @property
     def xnnpack(self) -> Path:
-        """What XNNPACK adds to the Bazel workspace."""
+        """The part of the Bazel workspace that only XNNPACK needs."""
         return self.root / "toolchains" / "xnnpack"
 
     @property
@@ -178,7 +181,7 @@ class Settings:
     @property
     def xnnpack(self) -> bool:
         """Whether TensorFlow Lite's XNNPACK delegate is to be built."""
-        return self.pipeline.cpu.xnnpack != "off"
+        return self.pipeline.cpu.xnnpack != "off" and XNNPACK in self.release.sources
 
     @property
     def selected(self) -> bool:
@@ -213,10 +216,11 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
 
     Raises:
         CoralforgeError: exit code 2 with reason ``arch-unknown``, ``release-unknown``, ``variant-unknown``,
-            ``source-unknown``, ``source-option``, ``source-folder``, or what the loaders raise.
+            ``source-unknown``, ``source-option``, ``source-folder``, ``xnnpack-release``, or what the loaders raise.
     """
     pipeline = load_pipeline(project.pipeline)
     release = load_release(project.releases, options.release or pipeline.release)
+    _require_xnnpack(pipeline, release)
     arch = _arch(pipeline, options.arch)
     return Settings(
         project=project,
@@ -231,6 +235,15 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
         checkouts=_checkouts(release, options.sources),
         compiler=options.compiler,
     )
+
+
+def _require_xnnpack(pipeline: Pipeline, release: Release) -> None:
+    if pipeline.cpu.xnnpack == "on" and XNNPACK not in release.sources:
+        raise user_error(
+            f"cpu.xnnpack is on, and releases/{release.release}.yaml has no source {XNNPACK}",
+            reason="xnnpack-release",
+            remedy=f"add the one that TensorFlow {release.release} pins, or set cpu.xnnpack in pipeline.yaml to off",
+        )
 
 
 def _arch(pipeline: Pipeline, name: str | None) -> Arch:

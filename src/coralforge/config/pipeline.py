@@ -58,7 +58,7 @@ class Limits(Model):
 
 
 class Cpu(Model):
-    """What runs on the CPU, and how fast."""
+    """TensorFlow Lite on the CPU: its kernels, and its operators."""
 
     xnnpack: Literal["off", "auto", "on"] = "off"
     """on: TensorFlow Lite's XNNPACK delegate is built too, as a library of its own; auto: where its source is."""

@@ -70,7 +70,7 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
 
 _OPTIONS = _engine("pipeline/options.py", "pipeline/workspace.py", label="options")
 XNNPACK = (InputFiles("XNNPACK", ("toolchains/xnnpack", "scripts/build-xnnpack")), _OPTIONS)
-"""What decides about the libraries besides, with ``cpu.xnnpack``: without it, their key knows nothing of these."""
+"""These decide about the libraries besides, with ``cpu.xnnpack``: without it, their key knows nothing of them."""
 SELECTED = (_OPTIONS,)
 """The same with ``cpu.ops: selected``; the operators themselves are values in the key."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coralforge.config.release import Source
 from coralforge.plan import SourceFact
-from coralforge.settings import Cache, Settings
+from coralforge.settings import XNNPACK, Cache, Settings
 from coralforge.sources.fetch import cached
 from coralforge.sources.git_tree import git_tree_id
 from coralforge.sources.records import Fetched, Tree, Wanted
@@ -19,7 +19,7 @@ from coralforge.sources.unpack import unpack
 from coralforge.store import staging
 
 NEEDS_REAL_VARIANT = {"libedgetpu"}
-NEEDS_XNNPACK = {"fp16", "xnnpack"}
+NEEDS_XNNPACK = {"fp16", XNNPACK}
 
 
 def wanted_sources(settings: Settings) -> tuple[Wanted, ...]:

@@ -1,4 +1,4 @@
-"""cpu.xnnpack and cpu.ops as a user sets them in pipeline.yaml: x86_64 bundles, whose programs run here as they are."""
+"""cpu.xnnpack and cpu.ops as a user sets them in pipeline.yaml: x86_64 bundles, whose programs run here."""
 
 from __future__ import annotations
 

@@ -39,6 +39,14 @@ def test_every_release_has_its_bazel_overlay_of_tensorflow() -> None:
         assert (ROOT / "toolchains/bazel/overlays" / f"tensorflow-{series}" / "tensorflow/lite/BUILD.bazel").is_file()
 
 
+def test_every_release_with_xnnpack_has_its_overlay_of_the_delegate() -> None:
+    found = [load_release(ROOT / "releases", path.stem) for path in (ROOT / "releases").glob("*.yaml")]
+    for release in (one for one in found if "xnnpack" in one.sources):
+        overlay = ROOT / "toolchains/xnnpack/overlays" / f"tensorflow-{release.release.rpartition('.')[0]}"
+        assert (overlay / "tensorflow/lite/delegates/xnnpack/BUILD.bazel").is_file()
+        assert "fp16" in release.sources
+
+
 def test_all_sources_are_there(release: Release) -> None:
     assert sorted(release.sources) == sorted(NAMES)
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from coralforge.pipeline.build import BazelJob, BuildEnvironment, build_libraries, run_bazel
 from coralforge.pipeline.workspace import with_operators, with_xnnpack
-from coralforge.settings import Project
+from coralforge.settings import Project, Settings
 from coralforge.sources.records import Tree
-from coralforge.sources.trees import NEEDS_XNNPACK
 
 
 def build_all(
@@ -26,25 +25,22 @@ def build_all(
     :func:`registration`.
     """
     settings = environment.settings
-    if operators:
-        overlay = f"tensorflow-{settings.release.release.rpartition('.')[0]}"
-        tensorflow = trees["tensorflow"].path
-        project = with_operators(settings.project, overlay, tensorflow, operators, staging / "selected")
-        environment = _in(environment, project)
-    plain = {name: tree for name, tree in trees.items() if name not in NEEDS_XNNPACK}
-    out = build_libraries(environment, plain, key, staging)
+    project = _composed(settings, trees, operators, staging)
+    environment = replace(environment, settings=replace(settings, project=project))
+    out = build_libraries(environment, trees, key, staging)
     if settings.xnnpack:
-        _add_xnnpack(environment, trees, key, staging / "xnnpack", out)
+        # In the same Bazel cache, and the same workspace: another one would have all repositories made again.
+        place = staging / "xnnpack"
+        place.mkdir(mode=0o755)
+        made = run_bazel(environment, BazelJob("xnnpack", "build-xnnpack", trees, {}), key, place)
+        shutil.copytree(made, out, dirs_exist_ok=True)
     return out
 
 
-def _add_xnnpack(environment: BuildEnvironment, trees: dict[str, Tree], key: str, staging: Path, out: Path) -> None:
-    """Build the delegate, in the same Bazel cache, and put its library and header into ``out``."""
-    staging.mkdir(mode=0o755)
-    environment = _in(environment, with_xnnpack(environment.settings.project, staging / "composed"))
-    made = run_bazel(environment, BazelJob("xnnpack", "build-xnnpack", trees, {}), key, staging)
-    shutil.copytree(made, out, dirs_exist_ok=True)
-
-
-def _in(environment: BuildEnvironment, project: Project) -> BuildEnvironment:
-    return replace(environment, settings=replace(environment.settings, project=project))
+def _composed(settings: Settings, trees: dict[str, Tree], operators: Collection[str], staging: Path) -> Project:
+    """The project with the workspace that the options need; without options its own."""
+    project = settings.project
+    if operators:
+        overlay = f"tensorflow-{settings.release.release.rpartition('.')[0]}"
+        project = with_operators(project, overlay, trees["tensorflow"].path, operators, staging / "with-operators")
+    return with_xnnpack(project, staging / "with-xnnpack") if settings.xnnpack else project

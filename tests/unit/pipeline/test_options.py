@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -20,6 +21,7 @@ from coralforge.pipeline.workspace import exports_of_resolvers, registration, wi
 from coralforge.plan import Stage
 from coralforge.settings import Options, Project, Settings, resolve, without_xnnpack
 from coralforge.sources.trees import NEEDS_XNNPACK, wanted_sources
+from coralforge.templates import render_bundle
 from coralforge.util.fingerprint import of_paths
 from tests.conftest import ROOT
 from tests.support.model_maker import mixed
@@ -203,3 +205,15 @@ def test_a_model_that_is_yet_to_be_quantized_has_no_known_operators(tmp_path: Pa
     with pytest.raises(CoralforgeError, match=r"models\.net") as caught:
         collect(chosen, Stage.PREFIX)
     assert caught.value.reason == "ops-unknown"
+
+
+def test_what_is_rendered_speaks_of_xnnpack_only_where_it_is(tmp_path: Path) -> None:
+    off, on = render_bundle(settings(tmp_path)), render_bundle(settings(tmp_path, xnnpack="on"))
+    differing = {name.name for name in on if on[name] != off[name]}
+    assert differing == {"CoralConfig.cmake", "README.md", "smoke.sh"}
+    assert [name for name in off if b"xnnpack" in off[name].content] == []
+    script = tmp_path / "smoke.sh"
+    script.write_bytes(on[PurePosixPath("smoke.sh")].content)
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

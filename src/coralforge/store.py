@@ -19,7 +19,7 @@ from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
 from coralforge.util import atomic, cachedir, inventory
-from coralforge.util.scratch import remove_tree
+from coralforge.util.scratch import remove_anyway, remove_tree
 
 RECORD = "artifact.json"
 
@@ -73,7 +73,7 @@ def staging(cache: Cache, name: str) -> Iterator[Path]:
             raise no_space(cache, str(error)) from error
         raise
     finally:
-        remove_tree(folder)
+        remove_anyway(folder)
 
 
 def commit(cache: Cache, action: Action, folder: Path) -> Path:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from coralforge.util.scratch import MARK, alone, hold, remove_leftovers
+from coralforge.util.scratch import MARK, alone, hold, remove_anyway, remove_leftovers
+from coralforge.util.signals import stop_held_back
 
 _MODE = 0o644
 _NAME = 50  # characters of a file's name in that of its temporary file; at 4 bytes each it must not become too long
@@ -29,11 +30,11 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
     with ExitStack() as stack:
         temporaries = []
         for path in paths:
-            with _blaming(path):
+            with _blaming(path), stop_held_back():
                 temporary, number = _temporary(path)
                 temporaries.append(temporary)
                 stack.callback(os.close, number)
-                stack.callback(temporary.unlink, missing_ok=True)
+                stack.callback(remove_anyway, temporary)
                 os.fchmod(number, _MODE)
         yield tuple(temporaries)
         for path, temporary in zip(paths, temporaries, strict=True):

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from coralforge.util.signals import stop_held_back
+
 MARK = ".coralforge-"
 
 
@@ -26,16 +28,27 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    with alone(parent):
-        remove_leftovers(parent, lambda name: MARK in name)
-        folder = Path(tempfile.mkdtemp(prefix=f"{name}{MARK}", dir=parent))
-        held = hold(folder)
-    try:
+    with contextlib.ExitStack() as at_the_end:
+        with stop_held_back(), alone(parent):  # else a stop might come between a folder and whoever removes it
+            remove_leftovers(parent, lambda name: MARK in name)
+            folder = Path(tempfile.mkdtemp(prefix=f"{name}{MARK}", dir=parent))
+            at_the_end.callback(os.close, hold(folder))
+            at_the_end.callback(_remove_or_leave, folder)
         yield folder
-    finally:
-        with contextlib.suppress(OSError):  # the next one tries again
-            remove_tree(folder)
-        os.close(held)
+
+
+def remove_anyway(path: Path) -> None:
+    """As :func:`remove_tree`; a Ctrl-C that comes meanwhile takes effect when it is gone."""
+    try:
+        remove_tree(path)
+    except KeyboardInterrupt:
+        remove_tree(path)
+        raise
+
+
+def _remove_or_leave(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # the next one tries again
+        remove_anyway(folder)
 
 
 def hold(place: Path | int) -> int:

@@ -9,9 +9,11 @@ import pytest
 
 from coralforge.config.arch import Arch
 from coralforge.containers.engine import connect
+from coralforge.plan import Stage
 from coralforge.settings import Options, Project, resolve
 from tests.integration.conftest import copy_project
 from tests.support.chain import Chain
+from tests.support.docker_proxy import DockerProxy
 from tests.support.second_engine import ABSENT, SecondEngine
 
 
@@ -56,3 +58,13 @@ def second_engine(tmp_path_factory: pytest.TempPathFactory, client: Any) -> Iter
         yield engine
     finally:
         engine.close()
+
+
+@pytest.fixture(scope="session")
+def calls(chain: Chain, golden: dict[str, str]) -> list[str]:
+    """The calls of a run that has everything but the packages."""
+    chain.forget(Stage.DEB)
+    with DockerProxy() as proxy:
+        ran = chain.run(chain.bundle, DOCKER_HOST=proxy.host)
+    assert ran.status == 0, ran.said
+    return proxy.calls

@@ -98,16 +98,6 @@ def sleeper(client: Any, said: dict[str, str]) -> Any:
     return client.containers.run(BASE, ["sleep", "6000"], labels=said, network_mode="none", detach=True, init=True)
 
 
-@pytest.fixture(scope="module")
-def calls(chain: Chain, golden: dict[str, str]) -> list[str]:
-    """The calls of a run that has everything but the packages."""
-    chain.forget(Stage.DEB)
-    with DockerProxy() as proxy:
-        ran = chain.run(chain.bundle, DOCKER_HOST=proxy.host)
-    assert ran.status == 0, ran.said
-    return proxy.calls
-
-
 def require_next_run(chain: Chain, client: Any, golden: dict[str, str], pid: int) -> None:
     """With a sound engine the next run that needs one makes it all, and nothing is left."""
     chain.forget(Stage.DEB)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.chain import Chain, containers_of
+from tests.support.docker_proxy import DockerProxy, Fault, How
 from tests.support.killed import STEPS, Plan
 from tests.support.patience import NET
 from tests.support.promises import Promise, Trial, promised
@@ -111,10 +112,10 @@ def test_without_one_rename_and_records_half_a_bundle_is_used(chain: Chain, gold
 
 @promised(KILLED, control=True)
 def test_without_reaping_and_sweeping_container_and_folder_stay(
-    chain: Chain, client: Any, golden: dict[str, str]
+    chain: Chain, client: Any, golden: dict[str, str], calls: list[str]
 ) -> None:
     chain.rewind()
-    process = stop_in_container(chain, client, signal.SIGKILL)
+    process = stop_in_container(chain, calls, signal.SIGKILL)
     assert chain.run(chain.bundle, Plan(without=("reap", "sweep"))).status == 0
     assert containers_of(client, process.pid) != []
     assert chain.leftovers() != []
@@ -123,14 +124,14 @@ def test_without_reaping_and_sweeping_container_and_folder_stay(
 
 
 def stop_in_container(
-    chain: Chain, client: Any, number: signal.Signals, plan: Plan | None = None
+    chain: Chain, calls: list[str], number: signal.Signals, plan: Plan | None = None
 ) -> subprocess.Popen[str]:
     """A run that got a signal while its container was there, and has ended."""
-    process = chain.start(chain.bundle, plan)
-    while process.poll() is None and not containers_of(client, process.pid):
-        time.sleep(0.01)
-    process.send_signal(number)
-    process.communicate(timeout=NET)
+    with DockerProxy(Fault(calls.index("POST /containers/X/wait"), How.STALLED)) as proxy:
+        process = chain.start(chain.bundle, plan, DOCKER_HOST=proxy.host)
+        assert proxy.failed.wait(NET)
+        process.send_signal(number)
+        process.communicate(timeout=NET)
     return process
 
 
@@ -155,9 +156,11 @@ def test_a_stop_at_a_point(
 
 
 @promised(STOPPED, control=True)
-def test_without_handlers_something_is_left(chain: Chain, client: Any, golden: dict[str, str]) -> None:
+def test_without_handlers_something_is_left(
+    chain: Chain, client: Any, golden: dict[str, str], calls: list[str]
+) -> None:
     chain.rewind()
-    process = stop_in_container(chain, client, signal.SIGHUP, Plan(without=("stops",)))
+    process = stop_in_container(chain, calls, signal.SIGHUP, Plan(without=("stops",)))
     assert process.returncode != 130
     assert containers_of(client, process.pid) != []
     assert chain.leftovers() != []

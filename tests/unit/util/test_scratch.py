@@ -75,6 +75,28 @@ def test_what_a_killed_process_left_goes(tmp_path: Path, holder: subprocess.Pope
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"whole")]
 
 
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("how", ["folder", "file"])
+def test_a_stop_while_it_is_removed_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Found by trying: Ctrl-C at the end of a step left its folder."""
+    came = iter([signal.SIGINT])
+
+    def stopped(path: Path) -> None:
+        for number in came:
+            signal.raise_signal(number)
+        remove_tree(path)
+
+    monkeypatch.setattr("coralforge.util.scratch.remove_tree", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        if how == "folder":
+            with scratch(tmp_path, "job") as folder:
+                (folder / "file").touch()
+        else:
+            with atomic.replacing(tmp_path / "file"):
+                pass
+    assert [path.name for path in tmp_path.iterdir()] == ([] if how == "folder" else ["file"])
+
+
 def test_files_of_others_stay(tmp_path: Path) -> None:
     """An editor's swap file of the same name, for example."""
     others = [".file.swp", ".file.abcdefgh", "job", ".other.coralforge-abcdefgh"]

@@ -212,18 +212,19 @@ def board(said: Said) -> None:
     ),
     signature=Option("Which signature of a SavedModel (default: serving_default, or the only one).", default=""),
     input_shape=Option("Sizes of an input that the model leaves open, without the batch: 224x224x3.", default=""),
+    outputs=Option("Names of tensors where an ONNX model is to end, with commas (default: its outputs).", default=""),
     trust=Option("Run code that the model file has in it (Lambda layers).", default=False),
     timeout=Option("Give up after that many seconds (default: 7200).", default="7200"),
     memory=Option("MiB that TensorFlow may take (default: three quarters of the machine's).", default="0"),
 )
 def quantize(said: Said) -> None:
-    """Quantize a Keras model or SavedModel to a .tflite of full integers."""
+    """Quantize a model of Keras, TensorFlow or ONNX to a .tflite of full integers."""
     from coralforge.commands import boundary, models
 
     options = {"samples": said.samples, "preprocess": said.preprocess, "io": said.io, "signature": said.signature}
     options |= {"shape": said.input_shape, "trust": said.trust}
     numbers = {"random": said.random, "max_samples": said.max_samples, "timeout": said.timeout, "memory": said.memory}
-    boundary.run(models.quantize_model, said.model, said.output, options, numbers)
+    boundary.run(models.quantize_model, said.model, said.output, options, numbers, said.outputs)
 
 
 @verb(

@@ -177,16 +177,20 @@ def _options(request: CompileRequest) -> CompilerOptions:
     )
 
 
-def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
+def quantize_model(
+    model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str], outputs: str = ""
+) -> None:
     """Quantize one model, write it and its report, and print that.
 
-    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed.
+    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed. ``outputs`` are the
+    names, with commas, of tensors where an ONNX model is to end.
 
     Raises:
         CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
     """
     from coralforge.console import make_sink
-    from coralforge.quantize.quantize import QuantizeOptions, quantize
+    from coralforge.convert.models import quantize_any
+    from coralforge.quantize.quantize import QuantizeOptions
     from coralforge.quantize.report import report_text
 
     if not model:
@@ -195,7 +199,8 @@ def quantize_model(model: str, output: str | None, options: Mapping[str, Any], n
     source = typed(model)
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
     with make_sink() as sink:
-        report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
+        wanted = QuantizeOptions(source, place, **options, **whole)
+        report = quantize_any(wanted, sink, tuple(name.strip() for name in outputs.split(",") if name.strip()))
     print(report_text(report), end="")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from coralforge import __version__
 from coralforge.edgetpu.partition import partition
 from coralforge.edgetpu.warnings import warnings
+from coralforge.quantize.converted import conversion_text
 from coralforge.tflite.graph import Graph
 
 FORMAT = 1
@@ -108,6 +109,7 @@ def report_text(report: QuantizeReport) -> str:
         f"Report: {report.place}",
         f"Samples: {_samples(samples)}",
     ]
+    lines += conversion_text(data["conversion"]) if data.get("conversion") else []
     lines += [f"Input {_tensor(one)}{_pixels(one)}" for one in data["inputs"]]
     lines += [f"Output {_tensor(one)}" for one in data["outputs"]]
     where = "held-out samples" if samples["held_out"] else "the samples it was calibrated with"

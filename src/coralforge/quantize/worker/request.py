@@ -37,10 +37,9 @@ class Request:
         """Where the worker puts the quantized model."""
         return Path(self.staging) / "model.tflite"
 
-
-def write_request(path: Path, request: Request) -> None:
-    """Put a request where the worker finds it."""
-    path.write_text(json.dumps(asdict(request), indent=1), encoding="utf-8")
+    def text(self) -> str:
+        """The request as JSON."""
+        return json.dumps(asdict(self), indent=1)
 
 
 def read_request(path: Path) -> Request:

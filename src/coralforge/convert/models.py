@@ -52,9 +52,10 @@ def quantize_any(
     with tempfile.TemporaryDirectory(prefix="coralforge-convert-", ignore_cleanup_errors=True) as staging:
         wanted = ConvertRequest(str(options.model.absolute()), staging, shape_of(options.shape), tuple(outputs))
         facts = run_worker(python or environment.find_python(), wanted, limits(options), sink, _CONVERTER)
-        converted = _converted(wanted, facts, time.monotonic() - started)
+        took = time.monotonic() - started
+        rest = replace(options, converted=_converted(wanted, facts, took), timeout=max(options.timeout - took, 1.0))
         try:
-            return quantize(replace(options, converted=converted), sink)
+            return quantize(rest, sink)
         except CoralforgeError as error:
             raise _renamed(error, str(wanted.saved_model), str(options.model)) from error
 

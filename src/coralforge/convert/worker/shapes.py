@@ -23,7 +23,10 @@ def fixed(model: Any, request: ConvertRequest) -> Any:
 
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    _single_precision(made)
+    try:
+        _single_precision(made)
+    except (ValueError, TypeError) as error:  # weights that are not as many as their shape says
+        raise _unfitting(request.model, error) from error
     taken = inputs(made)
     for one in taken:
         _fix(one, len(taken) == 1, request)
@@ -61,12 +64,7 @@ def simplified(path: str, model: Any) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # of each library's own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise user_error(
-            f"{path} is not a valid ONNX model: its operations and shapes do not fit together",
-            reason="model-invalid",
-            details="\n".join(line[:300] for line in lines[:4]),
-        ) from error
+        raise _unfitting(path, error) from error
 
 
 def end_at(model: Any, names: Sequence[str], path: str) -> None:
@@ -97,6 +95,15 @@ def end_at(model: Any, names: Sequence[str], path: str) -> None:
 def shape_of(value: Any) -> tuple[int, ...]:
     """The sizes of an input or output; 0 for what is open."""
     return tuple(int(one.dim_value) for one in value.type.tensor_type.shape.dim)
+
+
+def _unfitting(path: str, error: BaseException) -> CoralforgeError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return user_error(
+        f"{path} is not a valid ONNX model: its operations and shapes do not fit together",
+        reason="model-invalid",
+        details="\n".join(line[:300] for line in lines[:4]),
+    )
 
 
 def _needed(model: Any, names: set[str]) -> list[Any]:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from tests.support.damage import FOREIGN, KINDS, REAL, STATED, damaged
-from tests.support.inspect_everything import inspect_everything, inspect_file
+from tests.support.inspect_everything import carry_everything, inspect_everything, inspect_file
 from tests.support.mutations import mutated
 from tests.support.patience import yardstick
 
@@ -34,6 +34,8 @@ def main(cases: int, first: int, megabytes: int, folder: Path, scratch: Path) ->
                 shown += inspect_file(scratch / name, data) is not None
             else:
                 shown += inspect_everything(data, terminal=seed % 20 == 0) is not None
+            if name in STATED:
+                carry_everything(data)
         except BaseException:
             print(f"{name}, seed {seed}", file=sys.stderr)
             raise

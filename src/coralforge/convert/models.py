@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from coralforge.convert import environment
-from coralforge.convert.ready import is_tflite, refuse
 from coralforge.convert.worker import request as convert_request
 from coralforge.convert.worker.names import plain
 from coralforge.convert.worker.request import ConvertRequest
@@ -40,8 +39,6 @@ def quantize_any(
         CoralforgeError: exit code 2 for what was given, 3 without TensorFlow or onnx2tf, 5 when a worker fails; the
             reasons are in docs/errors.md.
     """
-    if is_tflite(options.model):
-        raise refuse(options.model)
     check_options(options)
     foreign = recognise(options.model)
     if foreign is None or not foreign.converted:

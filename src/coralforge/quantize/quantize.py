@@ -143,12 +143,14 @@ def _require_source(model: Path) -> None:
     """Refuse what is known to be no model that can be quantized; anything unknown is left to the worker."""
     wanted = "a model that can be quantized"
     foreign = recognise(model)
-    if foreign is not None and not foreign.quantizable:
+    packed = foreign is not None and len(foreign.members) == 1
+    if foreign is not None and not foreign.quantizable and not packed:
         raise foreign.refusal(model, wanted)
-    if foreign is None and model.is_file() and is_tflite(model):
+    if packed or (model.is_file() and is_tflite(model)):
         found = arithmetic_of(read_model(model).graph)
+        what = f"{'has' if packed else 'is'} a TensorFlow Lite model, which computes {found.words}"
         raise user_error(
-            f"{model} is a TensorFlow Lite model already, which computes {found.words}, not {wanted}",
+            f"{model} {what}, not {wanted}",
             reason="model-format",
             remedy="give it to `invoke compile`" if found.quantized else NOT_AFTERWARDS,
         )

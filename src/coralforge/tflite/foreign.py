@@ -72,8 +72,8 @@ def _file(path: Path, source: Source, start: bytes) -> Foreign | None:
 def _hdf5(source: Source) -> Foreign:
     head = hdf5_head.read_head(source)
     if not head.model and head.weights:
-        return kinds.keras_weights()
-    return kinds.keras(head.version, ".h5")
+        return kinds.KERAS_WEIGHTS
+    return kinds.keras(head.version, ".h5") if head.model or not head.whole else kinds.HDF5
 
 
 def _binary(source: Source, start: bytes) -> Foreign | None:

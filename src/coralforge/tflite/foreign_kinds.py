@@ -16,7 +16,8 @@ class Kind(Enum):
 
     KERAS = "keras"
     """A whole model: .keras, or .h5 of Keras 2 or 3."""
-    KERAS_WEIGHTS = "keras-weights"
+    WEIGHTS = "weights"
+    """Weights of a Keras or TensorFlow model, without the model."""
     SAVED_MODEL = "saved-model"
     """The folder of a TensorFlow SavedModel."""
     GRAPH = "graph"
@@ -58,9 +59,10 @@ class Foreign:
         return self.kind is Kind.ONNX
 
     def refusal(self, path: Path, wanted: str = "a TensorFlow Lite model") -> CoralforgeError:
-        """One line for a verb that does not take it; reason ``model-format``, exit code 2."""
+        """One line for a verb that does not take it; ``model-weights-only`` or ``model-format``, exit code 2."""
+        reason = "model-weights-only" if self.kind is Kind.WEIGHTS else "model-format"
         remedy = self.how.replace("{name}", path.name)
-        return user_error(f"{path} is {self.what}, not {wanted}", reason="model-format", remedy=remedy)
+        return user_error(f"{path} is {self.what}, not {wanted}", reason=reason, remedy=remedy)
 
 
 def shown(text: str) -> str:
@@ -96,12 +98,9 @@ def keras(version: str, ending: str) -> Foreign:
     return Foreign(Kind.KERAS, f"a Keras{f' {version}' if version else ''} model ({ending})", _QUANTIZE)
 
 
-def keras_weights(what: str = "weights of a Keras model, without its layers") -> Foreign:
-    """Weights that nothing can be made of without the program that has the layers."""
-    how = "save the whole model, model.save(FILE) and not model.save_weights(FILE), and quantize that"
-    return Foreign(Kind.KERAS_WEIGHTS, what, how)
-
-
+_WHOLE = "save the whole model, model.save(FILE) and not model.save_weights(FILE), and quantize that"
+KERAS_WEIGHTS = Foreign(Kind.WEIGHTS, "weights of a Keras model, without its layers", _WHOLE)
+KERAS_LAYERS = Foreign(Kind.OTHER, "the layers of a Keras model (JSON), without its weights", _WHOLE)
 SAVED_MODEL = Foreign(Kind.SAVED_MODEL, "a TensorFlow SavedModel", _QUANTIZE)
 IN_SAVED_MODEL = Foreign(
     Kind.PACKED,
@@ -110,7 +109,7 @@ IN_SAVED_MODEL = Foreign(
 )
 GRAPH = Foreign(Kind.GRAPH, "a frozen graph of TensorFlow 1", _GRAPH)
 CHECKPOINT = Foreign(
-    Kind.KERAS_WEIGHTS,
+    Kind.WEIGHTS,
     "a part of a TensorFlow checkpoint, which has weights alone",
     "export a SavedModel with the program that trains the model (for TensorFlow's object detection "
     "export_tflite_graph_tf2.py), and quantize that",
@@ -162,6 +161,7 @@ def elsewhere(what: str) -> Foreign:
     return Foreign(Kind.OTHER, what, _ELSEWHERE)
 
 
+HDF5 = no_model("an HDF5 file without a Keras model in it", "save the whole model, model.save(FILE), and give that")
 EMPTY = no_model("empty", _AGAIN)
 ZEROS = no_model("a file of zeros", _AGAIN)
 UNPACK = Foreign(Kind.PACKED, "a packed file", "unpack it first, and give what is in it")

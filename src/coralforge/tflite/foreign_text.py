@@ -7,6 +7,7 @@ import re
 from coralforge.tflite import foreign_kinds as kinds
 from coralforge.tflite.foreign_kinds import Foreign
 
+_LINK = re.compile(r"[^\s<>{}]{1,500}\.(?:tflite|keras|h5|onnx|pt|pb)")
 _SOURCE = re.compile(r"\b(?:unsigned char|uint8_t)\s+\w+\s*\[[^]]*\]\s*[\w()]*\s*(?:\w+\([^)]*\)\s*)?=\s*\{")
 
 
@@ -24,7 +25,7 @@ def recognise_text(start: bytes, size: int) -> Foreign | None:
         return kinds.no_model(
             "a pointer of Git LFS, which stands for the file", "run `git lfs pull` in the clone that it comes from"
         )
-    return _described(first) or _source(first) or _lines(text, size)
+    return _link(first) or _described(first) or _source(first) or _lines(text, size)
 
 
 def _decoded(start: bytes) -> str | None:
@@ -38,12 +39,20 @@ def _decoded(start: bytes) -> str | None:
     return text if text and all(letter.isprintable() or letter in "\t\r\n\f\ufeff" for letter in text) else None
 
 
+def _link(first: str) -> Foreign | None:
+    """A symbolic link of a git repository, where it was checked out or downloaded without such links."""
+    target = first.rstrip()
+    if not _LINK.fullmatch(target):
+        return None
+    return kinds.no_model("a link that was saved as a text", f"give the file that it names: {kinds.shown(target)}")
+
+
 def _described(first: str) -> Foreign | None:
     if first.startswith("{"):
         if '"modelTopology"' in first or '"weightsManifest"' in first:
             return kinds.TENSORFLOW_JS
         if '"class_name"' in first:
-            return kinds.keras_weights("the layers of a Keras model (JSON), without its weights")
+            return kinds.KERAS_LAYERS
         return kinds.no_model("a text (JSON)", "give the model")
     if first.startswith("<") and ("<net " in first or "<layers>" in first):
         return kinds.elsewhere("an OpenVINO model")

@@ -33,6 +33,8 @@ class Head:
     model: bool
     """Whether a model's layers are described, and not only weights are there."""
     weights: bool
+    whole: bool
+    """Whether all of the file was looked at."""
 
 
 def read_head(source: Source) -> Head:
@@ -49,6 +51,7 @@ def read_head(source: Source) -> Head:
         version,
         any(b"model_config" in data for _, data in ends),
         any(b"layer_names" in data or b"layers" in data for _, data in ends),
+        source.size <= 2 * _REACH,
     )
 
 

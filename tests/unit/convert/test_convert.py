@@ -23,9 +23,8 @@ from coralforge.events import Recorder
 from coralforge.quantize.converted import Converted, conversion_text
 from coralforge.quantize.environment import LOCK, STAMP
 from coralforge.quantize.quantize import QuantizeOptions
-from tests.conftest import ROOT, TESTDATA
+from tests.conftest import ROOT
 from tests.support.keras_maker import write_keras
-from tests.support.model_maker import Maker
 
 ONNX = b"\x08\x08\x12\x07pytorch\x1a\x052.1.0\x3a\x04body"
 
@@ -89,29 +88,6 @@ class TestCourse:
             quantize_any(QuantizeOptions(tmp_path / "m.pth", tmp_path / "m.tflite", random=5), Recorder())
         assert raised.value.reason == "model-format"
         assert "torch.onnx.export(" in raised.value.remedy
-
-    @pytest.mark.parametrize(
-        ("model", "reason", "said"),
-        [
-            ("mobilenet_v2_1.0_224_quant.tflite", "model-quantized", "invoke compile --model mobilenet_v2"),
-            ("dense_256_edgetpu.tflite", "model-compiled", ""),
-        ],
-    )
-    def test_a_tflite_that_is_quantized_or_compiled(self, tmp_path: Path, model: str, reason: str, said: str) -> None:
-        with pytest.raises(CoralforgeError) as raised:
-            quantize_any(QuantizeOptions(TESTDATA / model, tmp_path / "m.tflite"), Recorder())
-        assert (raised.value.reason, raised.value.code) == (reason, ExitCode.USER)
-        assert said in raised.value.remedy
-
-    def test_a_tflite_of_floats_says_where_to_go_back_to(self, tmp_path: Path) -> None:
-        make = Maker()
-        taken, given = (make.tensor(name, [1, 4], "FLOAT32", None, ()) for name in ("in", "out"))
-        make.operator("RELU", [taken], [given])
-        (tmp_path / "f.tflite").write_bytes(make.pack([taken], [given]))
-        with pytest.raises(CoralforgeError, match="a TensorFlow Lite model that computes in floats") as raised:
-            quantize_any(QuantizeOptions(tmp_path / "f.tflite", tmp_path / "m.tflite"), Recorder())
-        assert raised.value.reason == "model-format"
-        assert "quantize what it was made of" in raised.value.remedy
 
     def test_a_request_survives_its_file(self, tmp_path: Path) -> None:
         request = ConvertRequest("m", "s", (1, 2), ("a", "b"))

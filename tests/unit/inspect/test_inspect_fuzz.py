@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from coralforge.tflite import schema
 from coralforge.tflite.model import parse_model
 from tests.support.damage import FOREIGN, KINDS, REAL, STATED, damaged
-from tests.support.inspect_everything import X, inspect_everything, inspect_file
+from tests.support.inspect_everything import X, carry_everything, inspect_everything, inspect_file
 from tests.support.model_maker import Maker, mixed
 from tests.support.mutations import mutated
 from tests.support.patience import effort
@@ -37,6 +37,7 @@ def test_damaged_models_give_one_error_or_are_shown(kind: str) -> None:
 def test_a_model_is_shown_whatever_is_wrong_with_what_it_says_of_itself(kind: str) -> None:
     results = [inspect_everything(damaged(kind, seed), terminal=seed % 10 == 0) for seed in range(100)]
     assert None not in results
+    assert all(carry_everything(damaged(kind, seed)) for seed in range(50))
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -42,7 +42,7 @@ class Spool:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """What does not fit is written late: when the file is left for another place in it."""
+    """A full disk is one error. It may show late, when the file is left for another place in it."""
     try:
         yield
     except OSError as error:

@@ -1,0 +1,43 @@
+"""The fault matrix: how much is tried, and the table of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support.promises import SEED, Promise, Row, Trial, collect, table
+
+ROWS = pytest.StashKey[dict[Promise, Row]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("reliability", "the fault matrix (tests/reliability)")
+    group.addoption("--long", action="store_true", help="try every case, as invoke selftest does")
+    group.addoption("--seed", type=int, default=SEED, help="what random cases are drawn with (default: %(default)s)")
+    group.addoption("--table", type=Path, help="write the table of promises into this Markdown file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ROWS] = {}
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest) -> Trial:
+    """How many cases to try."""
+    return Trial(seed=request.config.getoption("--seed"), long=request.config.getoption("--long"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    collect(item.config.stash[ROWS], item, report)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path: Path | None = session.config.getoption("--table")
+    if path is not None:
+        options = session.config.option
+        path.write_text(table(session.config.stash[ROWS].values(), options.seed, options.long), encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The fault matrix: what coralforge promises when something breaks, tried many times, as rows of one table.
+
+A test names its promise by `@promised(Promise(...))` and asks for the fixture ``trial``, which says how many cases to
+try: a few, drawn by a seed, in the suite, and all of them under `invoke selftest`. A promise's negative control is a
+test of its own that turns the protection off and must see the fault: `@promised(..., control=True)`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+
+SEED = 20261128
+MARKER = "promise"
+Case = TypeVar("Case")
+Test = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One row of docs/reliability.md."""
+
+    chapter: str
+    """What breaks: "Sources", "Store", ..."""
+    text: str
+    """What holds nevertheless, as a sentence."""
+    tried: str
+    """How it is tried, and in which ways."""
+    control: str
+    """Which protection the negative control turns off, and what is seen then."""
+
+
+def promised(promise: Promise, *, control: bool = False) -> Callable[[Test], Test]:
+    """The test tries ``promise``, or is its negative control."""
+    return pytest.mark.promise(promise, control)
+
+
+@dataclass
+class Trial:
+    """How much one test tries, and how much it tried."""
+
+    seed: int
+    long: bool
+    count: int = 0
+
+    def random(self, *salt: object) -> random.Random:
+        """Random numbers that are the same for the same seed and salt."""
+        return random.Random(f"{self.seed} {salt}")
+
+    def cases(self, every: Iterable[Case], short: int) -> Iterable[Case]:
+        """All of ``every`` in the long form, else ``short`` of them drawn by the seed; each counts when it begins."""
+        chosen: Sequence[Case] = tuple(every)
+        if not self.long and len(chosen) > short:
+            chosen = self.random("cases").sample(chosen, short)
+        for case in chosen:
+            self.count += 1
+            yield case
+
+    def times(self, long: int, short: int) -> Iterable[int]:
+        """Numbers from 0: ``long`` of them in the long form, else ``short``; each counts when it begins."""
+        for number in range(long if self.long else short):
+            self.count += 1
+            yield number
+
+
+@dataclass
+class Row:
+    """What all tests of one promise found."""
+
+    promise: Promise
+    tried: int = 0
+    controls: int = 0
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def collect(rows: dict[Promise, Row], item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add what one phase of a test found to the row of its promise."""
+    marker = item.get_closest_marker(MARKER)
+    if marker is None:
+        return
+    promise, control = marker.args
+    row = rows.setdefault(promise, Row(promise))
+    if report.failed:
+        row.failed.append(item.name)
+    elif report.skipped:
+        row.skipped.append(item.name)
+    elif report.when == "call":
+        trial = getattr(item, "funcargs", {}).get("trial")
+        count = trial.count if isinstance(trial, Trial) and trial.count else 1
+        if control:
+            row.controls += count
+        else:
+            row.tried += count
+
+
+def table(rows: Iterable[Row], seed: int, long: bool) -> str:
+    """The rows as Markdown, by chapter."""
+    lines: list[str] = []
+    chapter = ""
+    for row in rows:
+        if row.promise.chapter != chapter:
+            chapter = row.promise.chapter
+            lines += ["", f"### {chapter}", "", "| promise | how tried | N | result | negative control |"]
+            lines.append("|---|---|---|---|---|")
+        control = (
+            f"{row.promise.control} ({row.controls} tried)" if row.controls else f"not run: {row.promise.control}"
+        )
+        cells = (row.promise.text, row.promise.tried, str(row.tried), _result(row), control)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    form = "long form (`invoke selftest`)" if long else "short form, as in the suite"
+    return "\n".join((f"Seed {seed}, {form}.", *lines, ""))
+
+
+def _result(row: Row) -> str:
+    if row.failed:
+        return f"**failed**: {', '.join(sorted(set(row.failed)))}"
+    if row.skipped:
+        return f"not run: {', '.join(sorted(set(row.skipped)))}"
+    return "held" if row.tried else "not run"

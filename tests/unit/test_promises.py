@@ -1,0 +1,38 @@
+"""The table of the fault matrix says what was tried, and never that something held which was not."""
+
+from __future__ import annotations
+
+from tests.support.promises import Promise, Row, Trial, table
+
+ROW = Promise("Sources", "No wrong byte is admitted", "each damage", "the digest is not compared: admitted")
+
+
+def test_the_short_form_draws_the_same_cases_for_the_same_seed() -> None:
+    first, second = Trial(seed=7, long=False), Trial(seed=7, long=False)
+    assert list(first.cases(range(100), short=5)) == list(second.cases(range(100), short=5))
+    assert first.count == 5
+
+
+def test_another_seed_draws_other_cases() -> None:
+    chosen = [tuple(Trial(seed, long=False).cases(range(1000), short=5)) for seed in (1, 2)]
+    assert chosen[0] != chosen[1]
+
+
+def test_the_long_form_tries_all() -> None:
+    trial = Trial(seed=7, long=True)
+    assert list(trial.cases(range(100), short=5)) == list(range(100))
+    assert list(trial.times(200, short=3)) == list(range(200))
+    assert trial.count == 300
+
+
+def test_a_row_holds_only_when_it_was_tried() -> None:
+    assert "| 0 | not run | not run: the digest" in table([Row(ROW)], seed=7, long=True)
+    assert "| 3 | held | the digest is not compared: admitted (1 tried) |" in table([Row(ROW, 3, 1)], 7, long=True)
+
+
+def test_a_failure_is_named() -> None:
+    assert "| **failed**: test_flip |" in table([Row(ROW, 3, 1, ["test_flip", "test_flip"])], 7, long=True)
+
+
+def test_a_skip_is_no_success() -> None:
+    assert "| not run: test_disk_full |" in table([Row(ROW, 3, 1, [], ["test_disk_full"])], 7, long=False)

@@ -138,6 +138,15 @@ class TestModels:
         assert operations["CONV_2D", 3] == 2, "one for each group"
         assert operations["DEPTHWISE_CONV_2D", 3] == 1
 
+    @pytest.mark.parametrize(("model", "kinds"), [("pooled.onnx", {"PAD"}), ("signed.onnx", set())])
+    def test_padding_of_a_pooling_takes_no_part_in_the_range(
+        self, models: Path, tmp_path: Path, model: str, kinds: set[str]
+    ) -> None:
+        """PyTorch pads it with minus infinity."""
+        report = run(models, tmp_path / "x.tflite", model)
+        assert worst(report) < 0.05
+        assert {one["name"] for one in report.data["operations"]} & {"PAD", "PADV2"} == kinds
+
     @pytest.mark.parametrize("model", ["double.onnx", "half.onnx"])
     def test_another_precision_becomes_float(self, models: Path, tmp_path: Path, model: str) -> None:
         assert worst(run(models, tmp_path / "x.tflite", model)) < 0.05

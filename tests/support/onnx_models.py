@@ -187,6 +187,16 @@ def yolo_v8(place: Path) -> None:
     make.save(place, [("images", ["batch", 3, SIDE, SIDE])], ["output0"])
 
 
+def pooled(place: Path, signed: bool) -> None:
+    """A pooling that is padded at all sides and has a stride, as in ResNet; ``signed`` without a Relu before it."""
+    make = Graph()
+    data = make.convolution("image", 3, 8)
+    data = data if signed else make.add("Relu", data)
+    most = make.add("MaxPool", data, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    make.add("Flatten", make.add("GlobalAveragePool", make.convolution(most, 8, 8)), output="out")
+    make.save(place, [("image", [1, 3, 16, 16])], ["out"])
+
+
 def refused(folder: Path) -> None:
     """Models that cannot be converted, one for each cause."""
     make = Graph()
@@ -228,6 +238,8 @@ def main(folder: Path) -> None:
     channels_last(folder / "last.onnx")
     several(folder / "several.onnx")
     grouped(folder / "grouped.onnx")
+    pooled(folder / "pooled.onnx", signed=False)
+    pooled(folder / "signed.onnx", signed=True)
     precise(folder / "double.onnx")
     precise(folder / "half.onnx", np.float16, TensorProto.FLOAT16)
     yolo_v5(folder / "v5.onnx")

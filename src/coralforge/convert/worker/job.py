@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from coralforge.convert.worker import heads, read, shapes, translate, verify
+from coralforge.convert.worker import heads, pools, read, shapes, translate, verify
 from coralforge.convert.worker.request import ConvertRequest
 from coralforge.errors import missing_error
 from coralforge.quantize.worker.environment import SETTINGS
@@ -36,7 +36,7 @@ def run(request: ConvertRequest, reporter: Reporter) -> dict[str, Any]:
     facts = {"opset": read.opset(model), "producer": read.producer(model)}
     fixed = shapes.fixed(model, request)
     parted = None if request.outputs else heads.parted(fixed)
-    ready = parted.model if parted else fixed
+    ready = pools.padded_by_zeros(parted.model if parted else fixed)
     signal.alarm(0)
     reporter.step("load onnx2tf")
     translate.load()

@@ -17,7 +17,8 @@ from coralforge.errors import CoralforgeError
 from coralforge.events import Recorder
 from coralforge.quantize.environment import find_python as models_python
 from coralforge.quantize.quantize import QuantizeOptions
-from coralforge.quantize.report import QuantizeReport, report_text
+from coralforge.quantize.report import QuantizeReport
+from coralforge.quantize.text import report_text
 from tests.conftest import ROOT
 from tests.integration.conftest import BUILD_TIMEOUT, Checkout
 

@@ -25,7 +25,7 @@ from coralforge.util import atomic, fingerprint
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
 
-PARTS = ("model", "compiled", "labels", "image")
+PARTS = ("model", "compiled", "labels", "image", "questions")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class ModelFiles:
     compiled: Path | None
     labels: Path | None
     image: Path | None
+    questions: Path | None = None
 
 
 def bundled_models(settings: Settings) -> tuple[ModelEntry, ...]:
@@ -66,9 +67,9 @@ def fetch_models(settings: Settings, sink: Sink) -> None:
 
 def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
     """The files of a model that the survey found complete. Raises as ``survey_models``."""
-    plain, compiled, labels, image = (_locate(settings, model, part) for part in PARTS)
+    plain, *others = (_locate(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
-    return ModelFiles(plain, compiled, labels, image)
+    return ModelFiles(plain, *others)
 
 
 def _all_wanted(settings: Settings, model: ModelEntry) -> list[Wanted]:

@@ -6,7 +6,6 @@ return, so what is in the store has passed them.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +13,19 @@ from typing import TYPE_CHECKING
 
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs
+from coralforge.bundle.manifest import REMOTE, RemoteUsed
 from coralforge.bundle.model_files import bundled_models, locate
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.bundle.sample import SAMPLE
 from coralforge.events import Sink, Step
 from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
+from coralforge.pipeline.remote import connected
 from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import PROGRAMS, render_bundle, render_consumer, write_files
+from coralforge.util.scratch import scratch
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -50,16 +52,25 @@ class Context:
 
 
 def make_libraries(context: Context) -> Path:
-    """Stage ``libraries``: the one Bazel build, gated. Raises as ``build_libraries`` and ``gate``."""
+    """Stage ``libraries``: the one Bazel build, gated. Raises as ``connected``, ``build_libraries`` and ``gate``."""
     from coralforge.elf import gate
 
     settings = context.settings
     key = context.action.key
-    out = build_libraries(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
+    sources = trees(settings, context.survey.facts.sources)
+    with connected(context.environment) as environment:
+        out = build_libraries(environment, sources, key, context.staging)
+    if environment.settings.pipeline.remote.used:
+        (out / REMOTE).write_text(_remote_used(settings).model_dump_json(), encoding="utf-8")
     gate(out / "lib", _policy(settings))
     # All of the static libraries in one: what a program that is linked against them could need.
     gate(out / "check", replace(_policy(settings), stamped=()))
     return out
+
+
+def _remote_used(settings: Settings) -> RemoteUsed:
+    said = settings.pipeline.remote
+    return RemoteUsed(cache=said.cache, executor=said.executor, instance=said.instance)
 
 
 def make_prefix(context: Context) -> Path:
@@ -170,10 +181,9 @@ def smoke_bundle(
     if not exists(runner.client, image):
         sink.emit(Step("board image"))
         ImageMaker.of(settings, runner.client, sink).ensure(image)
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
-        folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
-        Path(scratch).chmod(0o755)  # whatever uid the runner uses
+    with scratch(settings.cache.work, "device") as place:
+        folder = make_device(settings, place / "device", sink).folder if device else None
+        place.chmod(0o755)  # whatever uid the runner uses
         bench: Bench = ContainerBench(runner, image.tag, folder)
         if board:
             bench = BoardBench(runner.client, image.tag, sink, folder)

@@ -7,11 +7,12 @@ adds is beside it, not in it. Equal inputs on the same builder give equal bytes:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from coralforge.bundle.manifest import Manifest
+from coralforge.bundle.manifest import Manifest, RemoteUsed
 from coralforge.config.arch import Arch
 from coralforge.config.base import Model, Sha256, Variant
 from coralforge.config.toolchain import Toolchain
@@ -51,6 +52,8 @@ class Internal(Model):
     coralforge: str
     toolchain: str
     """Digest of compiler and sysroots, from the builder image."""
+    remote: RemoteUsed | None = None
+    """Machines beside the builder's own that had a part in it."""
 
 
 class Definition(Model):
@@ -101,19 +104,21 @@ class Statement(Model):
         return next((d.digest.gitCommit for d in own), None)
 
 
-def write_provenance(name: str, digest: str, manifest: Manifest, toolchain: Toolchain, origin: Origin) -> bytes:
-    """The statement on the archive ``name`` with that SHA-256."""
+def write_provenance(subjects: Mapping[str, str], manifest: Manifest, toolchain: Toolchain, origin: Origin) -> bytes:
+    """The statement on the files of a part, the bundle and its packages: by name, their SHA-256."""
     definition = Definition(
         buildType="urn:coralforge:bundle:1",
         externalParameters=Parameters(arch=manifest.arch, release=manifest.release, variants=manifest.variants),
         internalParameters=Internal(
-            coralforge=manifest.coralforge, toolchain=str(manifest.toolchain.get("digest", ""))
+            coralforge=manifest.coralforge,
+            toolchain=str(manifest.toolchain.get("digest", "")),
+            remote=manifest.remote,
         ),
         resolvedDependencies=[_project(origin), *_sources(manifest), *_packages(manifest, toolchain)],
     )
     statement = Statement(
         _type="https://in-toto.io/Statement/v1",
-        subject=[Resource(name=name, digest=Digest(sha256=digest))],
+        subject=[Resource(name=name, digest=Digest(sha256=digest)) for name, digest in subjects.items()],
         predicateType="https://slsa.dev/provenance/v1",
         predicate=Predicate(buildDefinition=definition, runDetails=RunDetails(builder=Builder(id=origin.builder))),
     )

@@ -32,8 +32,6 @@ class Converted:
             **facts,
             "model": {**facts["model"], "kind": self.kind},
             "conversion": dict(self.facts),
-            "inputs": _ordered(facts["inputs"], self.inputs),
-            "outputs": _ordered(facts["outputs"], self.outputs),
             "versions": {**facts["versions"], **self.versions},
             "peak_memory": max(facts["peak_memory"], self.peak_memory),
         }
@@ -58,10 +56,6 @@ def conversion_text(facts: Mapping[str, Any]) -> list[str]:
             f"{head['boxes']} and {head['scores']}; bin/detect takes the two"
         )
     return lines
-
-
-def _ordered(entries: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    return sorted(entries, key=lambda one: names.index(one["name"]))
 
 
 def _sizes(shape: Sequence[int]) -> str:

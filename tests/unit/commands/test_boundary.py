@@ -10,6 +10,7 @@ import pytest
 
 from coralforge.commands import boundary
 from coralforge.errors import ExitCode, build_error, user_error
+from coralforge.util.signals import STOPPING
 
 
 def run(verb: object) -> int:
@@ -58,7 +59,7 @@ def test_a_bug_is_reported_without_a_traceback(
 
 
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPPING)
 def test_ctrl_c_cleans_up_and_exits_with_130(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
     cleaned = []
 

@@ -22,10 +22,11 @@ from typing import Any
 
 from coralforge.config.remote import Remote
 from coralforge.console import make_sink
-from coralforge.containers.docker import LABEL, PID_LABEL, DockerRunner
+from coralforge.containers.docker import DockerRunner
 from coralforge.containers.folders import readable_copy
 from coralforge.containers.image import make_image
 from coralforge.containers.image_maker import ImageMaker
+from coralforge.containers.owner import LABEL, PID_LABEL
 from coralforge.containers.toolchain import builder
 from coralforge.events import Note, Recorder
 from coralforge.pipeline.build import BazelJob, BuildEnvironment, run_bazel
@@ -33,8 +34,8 @@ from coralforge.pipeline.remote import connected
 from coralforge.settings import Cache, Options, Project, Settings, resolve
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
-from coralforge.store import remove_tree
 from coralforge.util.fingerprint import of_file
+from coralforge.util.scratch import remove_tree
 from tests.conftest import ROOT
 from tests.support.buildgrid import INSTANCE, Server, bridge, install, serve
 from tests.support.patience import wait_until

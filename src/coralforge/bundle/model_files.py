@@ -67,7 +67,7 @@ def fetch_models(settings: Settings, sink: Sink) -> None:
 
 def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
     """The files of a model that the survey found complete. Raises as ``survey_models``."""
-    plain, *others = (_locate(settings, model, part) for part in PARTS)
+    plain, *others = (file_of(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
     return ModelFiles(plain, *others)
 
@@ -85,7 +85,7 @@ def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
         file: DataFile | None = getattr(entry, part)
         if file is None:
             continue
-        path = _locate(settings, model, part)
+        path = file_of(settings, model, part)
         if path is None:
             return None
         inputs[part] = file.places[0].sha256 if file.places else _digest(path, settings.cache)
@@ -113,8 +113,8 @@ def _options(entry: BundledModel) -> str:
     return json.dumps(said, sort_keys=True)
 
 
-def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
-    """Where a file is; None when it is not named, or not fetched yet."""
+def file_of(settings: Settings, model: ModelEntry, part: str) -> Path | None:
+    """Where a file is; None when it is not named, or not fetched yet. Raises as ``survey_models``."""
     file: DataFile | None = getattr(model.entry, part)
     if file is None:
         return None
@@ -135,7 +135,7 @@ def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
 
 
 def _require_pinned(settings: Settings, where: str, path: Path, sha256: str) -> None:
-    found = _remembered(path, settings.cache, "sha256", of_file)
+    found = remembered(path, settings.cache, "sha256", of_file)
     if found != sha256:
         raise user_error(
             f"{settings.project.pipeline}: {where}: {path} is not the file that sha256 pins",
@@ -177,11 +177,14 @@ def _samples_file(settings: Settings, quantize: Quantize) -> Path | None:
 
 def _digest(path: Path, cache: Cache) -> str:
     """Digest of a file or folder, with its names: what a key is made of."""
-    return _remembered(path, cache, "digest", fingerprint.of_paths)
+    return remembered(path, cache, "digest", fingerprint.of_paths)
 
 
-def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
-    """``digest_of`` something that may be large: taken again only when names, sizes or times differ."""
+def remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
+    """``digest_of`` something that may be large: taken again only when names, sizes or times differ.
+
+    ``kind`` names the fact, beside other ones of the same file.
+    """
     seen = hashlib.sha256()
     for file in sorted(p for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file()):
         status = file.stat()

@@ -49,7 +49,7 @@ def test_manifest_and_provenance_say_where_and_what_that_means(inputs: BundleInp
         "grpcs://cache.example:8980" in sentence and "believed" in sentence and "invoke verify --rebuild" in sentence
     )
     toolchain = load_toolchain(ROOT / "toolchains" / "toolchain.yaml")
-    statement = json.loads(write_provenance("x", "0" * 64, manifest, toolchain, Origin("c" * 40, False, 0)))
+    statement = json.loads(write_provenance({"x": "0" * 64}, manifest, toolchain, Origin("c" * 40, False, 0)))
     internal = statement["predicate"]["buildDefinition"]["internalParameters"]
     assert internal["remote"] == {"cache": "grpcs://cache.example:8980", "instance": "main"}
 

@@ -197,7 +197,7 @@ def board(said: Said) -> None:
 
 
 @verb(
-    model=Option("The model: a .keras or .h5 file of Keras 2 or 3, or the folder of a SavedModel.", default=""),
+    model=Option("The model: .keras or .h5 of Keras 2 or 3, the folder of a SavedModel, or .onnx.", default=""),
     samples=Option(
         "What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION.", default=""
     ),
@@ -227,9 +227,10 @@ def board(said: Said) -> None:
     ),
     layers=Option("Say which layers lose most in any case, not only where the result is bad.", default=False),
     html=Option("Also write the report as a page, with histograms and the layers that lose most."),
+    outputs=Option("Names of tensors where an ONNX model is to end, with commas (default: its outputs).", default=""),
 )
 def quantize(said: Said) -> None:
-    """Quantize a Keras model or SavedModel to a .tflite of full integers."""
+    """Quantize a model of Keras, TensorFlow or ONNX to a .tflite of full integers."""
     from coralforge.commands import boundary, models
 
     options = {"samples": said.samples, "preprocess": said.preprocess, "io": said.io, "signature": said.signature}
@@ -237,7 +238,7 @@ def quantize(said: Said) -> None:
     options |= {"layers": said.layers, "html": said.html}
     numbers = {"random": said.random, "max_samples": said.max_samples, "timeout": said.timeout, "memory": said.memory}
     numbers |= {"max_evaluate": said.max_evaluate, "questions": said.questions}
-    boundary.run(models.quantize_model, said.model, said.output, options, numbers)
+    boundary.run(models.quantize_model, said.model, said.output, options, numbers, said.outputs)
 
 
 @verb(

@@ -91,6 +91,17 @@ def tensorflow_found() -> bool:
         return False
 
 
+@cache
+def onnx2tf_found() -> bool:
+    from coralforge.convert.environment import find_python
+    from coralforge.errors import CoralforgeError
+
+    try:
+        return find_python().exists()
+    except CoralforgeError:
+        return False
+
+
 THINGS = (
     Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
     Thing(
@@ -100,6 +111,7 @@ THINGS = (
         in_ci=True,
     ),
     Thing("tensorflow", tensorflow_found, "TensorFlow is not installed (scripts/bootstrap --models)", in_ci=True),
+    Thing("onnx2tf", onnx2tf_found, "onnx2tf is not installed (scripts/bootstrap --convert)", in_ci=True),
     Thing(
         "libedgetpu_source",
         lambda: libedgetpu_options() is not None,

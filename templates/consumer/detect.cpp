@@ -89,7 +89,7 @@ std::vector<coral::Detection> Detect(coral::Session& session, const coral::Image
   coral::SetPixels(input, fitted.image, coral::Pixels::kUnit);
   session.Run();
   coral::RequireForm(interpreter, form);
-  auto found = coral::ReadYolo(*interpreter.output_tensor(0), form, size, options.threshold, options.overlap);
+  auto found = coral::ReadYolo(interpreter, form, size, options.threshold, options.overlap);
   for (auto& one : found) {
     one.box = {(one.box.left - fitted.left) / fitted.width, (one.box.top - fitted.top) / fitted.height,
                (one.box.right - fitted.left) / fitted.width, (one.box.bottom - fitted.top) / fitted.height};
@@ -105,7 +105,7 @@ Found Find(const coral::Image& image, size_t labels, const Options& options) {
                                                 std::to_string(interpreter.inputs().size()) + " inputs");
   }
   const coral::Form form = coral::FormOf(interpreter, options.model, labels, options.form);
-  const size_t classes = coral::ClassesOf(form, coral::ShapeOf(*interpreter.output_tensor(0)));
+  const size_t classes = coral::ClassesOf(form, coral::PartsOf(coral::ShapesOf(interpreter)).shape);
   if (classes != 0 && classes != labels) {
     std::fprintf(stderr, "detect: warning: the model has %zu classes, and %s %zu labels: they may be wrong\n",
                  classes, coral::Printable(options.labels).c_str(), labels);

@@ -90,7 +90,8 @@ def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
             return None
         inputs[part] = file.places[0].sha256 if file.places else _digest(path, settings.cache)
     if entry.quantize is not None:
-        inputs["quantization"] = fingerprint.of_paths(settings.project.root / "requirements-models.lock")
+        locks = ["requirements-models.lock"] + ["requirements-convert.lock"] * entry.model.filename.endswith(".onnx")
+        inputs["quantization"] = fingerprint.of_paths(*(settings.project.root / name for name in locks))
         samples = _samples_file(settings, entry.quantize)
         if samples is not None:
             inputs["samples"] = _digest(samples, settings.cache)

@@ -92,7 +92,8 @@ def _make_plain(
         )
     if entry.quantize is None:
         return files.model, None
-    from coralforge.quantize.quantize import QuantizeOptions, quantize
+    from coralforge.convert.models import quantize_any
+    from coralforge.quantize.quantize import QuantizeOptions
 
     plain = work / f"{model.name}.tflite"
     options = QuantizeOptions(
@@ -105,7 +106,7 @@ def _make_plain(
         questions=entry.quantize.questions,
         folder=settings.project.root,
     )
-    report = quantize(options, sink)
+    report = quantize_any(options, sink)
     report.place.unlink()  # it has times and paths of this machine; what lasts is in the record
     for warning in report.warnings:
         sink.emit(Note(f"model {model.name}: {warning}", "warning"))

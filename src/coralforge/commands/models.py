@@ -185,16 +185,20 @@ def _options(request: CompileRequest) -> CompilerOptions:
     )
 
 
-def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
+def quantize_model(
+    model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str], outputs: str = ""
+) -> None:
     """Quantize one model, write it and its report, and print that.
 
     ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed, and ``html`` too.
+    ``outputs`` are the names, with commas, of tensors where an ONNX model is to end.
 
     Raises:
         CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
     """
     from coralforge.console import make_sink
-    from coralforge.quantize.quantize import QuantizeOptions, quantize
+    from coralforge.convert.models import quantize_any
+    from coralforge.quantize.quantize import QuantizeOptions
     from coralforge.quantize.text import report_text
 
     if not model:
@@ -204,7 +208,8 @@ def quantize_model(model: str, output: str | None, options: Mapping[str, Any], n
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
     page = typed(options["html"]) if options.get("html") else None
     with make_sink() as sink:
-        report = quantize(QuantizeOptions(source, place, **{**options, "html": page}, **whole), sink)
+        wanted = QuantizeOptions(source, place, **{**options, "html": page}, **whole)
+        report = quantize_any(wanted, sink, tuple(name.strip() for name in outputs.split(",") if name.strip()))
     print(report_text(report), end="")
     if page is not None:
         print(f"HTML: {page}", file=sys.stderr)

@@ -70,7 +70,7 @@ class BundledModel(Model):
     """A model that goes into the bundle: quantized and compiled where that is stale, and run by the smoke test."""
 
     model: DataFile
-    """A .tflite file, or a .zip with one in it; a .keras or .h5 file, or a SavedModel folder."""
+    """A .tflite file, or a .zip with one in it; a .keras, .h5 or .onnx file, or a SavedModel folder."""
     compiled: DataFile | None = None
     """The file that Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
     quantize: Quantize | None = None

@@ -52,7 +52,7 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
             "__init__.py",
             "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/question.py",
             "bundle/sample.py",
-            "compile", "edgetpu", "inspect", "quantize", "tflite",
+            "compile", "convert", "edgetpu", "inspect", "quantize", "tflite",
         ),
     ),
     Stage.BUNDLE: (

@@ -13,6 +13,7 @@ from typing import Any
 from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.quantize.check import check_quantized
+from coralforge.quantize.converted import Converted
 from coralforge.quantize.environment import find_python
 from coralforge.quantize.process import Limits, run_worker
 from coralforge.quantize.report import QuantizeReport, make_report
@@ -68,6 +69,8 @@ class QuantizeOptions:
     """MiB that the worker may take; 0 for three quarters of the machine's."""
     folder: Path = field(default_factory=Path.cwd)
     """The folder that paths in ``samples`` are relative to, and where a sample function's module is looked for."""
+    converted: Converted | None = None
+    """The SavedModel that was made of ``model``, where TensorFlow cannot read that."""
 
 
 def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:
@@ -88,7 +91,8 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
     interpreter = python or find_python()
     with tempfile.TemporaryDirectory(prefix="coralforge-quantize-", ignore_cleanup_errors=True) as staging:
         request = _request(options, Path(staging))
-        facts = run_worker(interpreter, request, _limits(options), sink)
+        facts = run_worker(interpreter, request, limits(options), sink)
+        facts = options.converted.completed(facts) if options.converted else facts
         converted = parse_model(options.output, request.output.read_bytes())
         questions = request.questions_file.read_bytes() if options.questions else b""
     data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
@@ -100,7 +104,7 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         options.output,
         place,
         _facts(options, {**facts, "lowered": list(changes)}, data),
-        time.monotonic() - started,
+        time.monotonic() - started + (options.converted.seconds if options.converted else 0),
         model.graph,
     )
     files = {options.output: data, place: report.json()}
@@ -122,7 +126,7 @@ def check_options(options: QuantizeOptions) -> None:
             ``model-missing`` or ``model-output``.
     """
     preprocess.parse(options.preprocess)
-    _shape(options.shape)
+    shape_of(options.shape)
     wrong = {
         f"--io {options.io!r} is not one of {', '.join(IOS)}": options.io not in IOS,
         "--random and --samples are both given; one of them is wanted": bool(options.random and options.samples),
@@ -192,7 +196,7 @@ def _require_source(model: Path) -> None:
 
 def _request(options: QuantizeOptions, staging: Path) -> Request:
     return Request(
-        model=str(options.model.absolute()),
+        model=str((options.converted.folder if options.converted else options.model).absolute()),
         staging=str(staging),
         samples=options.samples,
         random=options.random,
@@ -200,7 +204,9 @@ def _request(options: QuantizeOptions, staging: Path) -> Request:
         io=options.io,
         max_samples=options.max_samples,
         signature=options.signature,
-        shape=_shape(options.shape),
+        shape=() if options.converted else shape_of(options.shape),
+        inputs=options.converted.inputs if options.converted else (),
+        outputs=options.converted.outputs if options.converted else (),
         trust=options.trust,
         evaluate=options.evaluate,
         labels=options.labels,
@@ -211,7 +217,12 @@ def _request(options: QuantizeOptions, staging: Path) -> Request:
     )
 
 
-def _shape(text: str) -> tuple[int, ...]:
+def shape_of(text: str) -> tuple[int, ...]:
+    """The sizes that ``--input-shape`` names.
+
+    Raises:
+        CoralforgeError: exit code 2, reason ``quantize-option``.
+    """
     sizes = text.split("x") if text else []
     if not all(size.isdecimal() and 0 < int(size) < 1 << 20 for size in sizes):
         raise user_error(
@@ -222,7 +233,8 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _limits(options: QuantizeOptions) -> Limits:
+def limits(options: QuantizeOptions) -> Limits:
+    """The limits for the processes that do the work."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Limits(options.timeout, options.memory << 20 if options.memory else machine * 3 // 4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from coralforge.quantize.converted import conversion_text
 from coralforge.quantize.judgement import COLLAPSED, RANDOM, VERDICTS, Verdict, agreement, cause
 from coralforge.quantize.report import QuantizeReport
 from coralforge.quantize.worker.verdict import percent
@@ -22,6 +23,7 @@ def report_text(report: QuantizeReport) -> str:
         f"Report: {report.place}",
         f"Samples: {samples_line(samples)}",
     ]
+    lines += conversion_text(data["conversion"]) if data.get("conversion") else []
     lines += [f"Input {_tensor(one)}{_pixels(one)}" for one in data["inputs"]]
     lines += [f"Output {_tensor(one)}" for one in data["outputs"]]
     where = "held-out samples" if samples["held_out"] else "the samples it was calibrated with"

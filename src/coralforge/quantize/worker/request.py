@@ -37,6 +37,9 @@ class Request:
     """Whether to say in any case which layers lose most; otherwise only where the comparison is bad."""
     questions: int = 0
     """How many samples that are held out go into ``questions.bin``, as the quantized model takes them."""
+    inputs: tuple[str, ...] = ()
+    """Names of a SavedModel's inputs in their order, which it does not keep itself; empty for any."""
+    outputs: tuple[str, ...] = ()
     folder: str = "."
     """Where a sample function's module is looked for."""
     format: int = FORMAT
@@ -51,10 +54,9 @@ class Request:
         """Where the worker puts samples to ask a device."""
         return Path(self.staging) / "questions.bin"
 
-
-def write_request(path: Path, request: Request) -> None:
-    """Put a request where the worker finds it."""
-    path.write_text(json.dumps(asdict(request), indent=1), encoding="utf-8")
+    def text(self) -> str:
+        """The request as JSON."""
+        return json.dumps(asdict(self), indent=1)
 
 
 def read_request(path: Path) -> Request:
@@ -66,4 +68,4 @@ def read_request(path: Path) -> Request:
     data = json.loads(path.read_text(encoding="utf-8"))
     if data.get("format") != FORMAT or set(data) != {field.name for field in fields(Request)}:
         raise ValueError(f"{path} was written by another version of coralforge")
-    return Request(**{**data, "shape": tuple(data["shape"])})
+    return Request(**{**data, **{name: tuple(data[name]) for name in ("shape", "inputs", "outputs")}})

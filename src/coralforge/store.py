@@ -52,7 +52,7 @@ def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
     path = _reference(cache, target)
     text = json.dumps(data, sort_keys=True, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+    if not path.exists() or path.read_bytes() != text.encode():
         atomic.write(path, text.encode())
 
 

@@ -19,8 +19,8 @@ from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.plan import Inputs, ModelFact
 from coralforge.settings import Cache, Settings
-from coralforge.sources.fetch import cached, fetch_all
-from coralforge.sources.records import Wanted
+from coralforge.sources.fetch import cached, fetch_all, verified
+from coralforge.sources.records import Fetched, Wanted
 from coralforge.util import atomic, fingerprint
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
@@ -65,8 +65,12 @@ def fetch_models(settings: Settings, sink: Sink) -> None:
 
 
 def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
-    """The files of a model that the survey found complete. Raises as ``survey_models``."""
-    plain, compiled, labels, image = (_locate(settings, model, part) for part in PARTS)
+    """The files of a model that the survey found complete; all bytes of the pinned ones are compared once more.
+
+    Raises:
+        CoralforgeError: as ``survey_models`` and ``verified``.
+    """
+    plain, compiled, labels, image = (_whole(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
     return ModelFiles(plain, compiled, labels, image)
 
@@ -117,8 +121,7 @@ def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
     if file is None:
         return None
     if file.path is None:
-        wanted = _wanted(settings, model, part)
-        fetched = cached(wanted, settings.cache.root) if wanted else None
+        fetched = _fetched(settings, model, part)
         return fetched.path if fetched else None
     path = _absolute(settings, file.path)
     if not path.exists():
@@ -128,12 +131,30 @@ def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
             remedy="correct the path, which is relative to pipeline.yaml",
         )
     if file.sha256 is not None:
-        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256)
+        found = _remembered(path, settings.cache, "sha256", of_file)
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, found)
     return path
 
 
-def _require_pinned(settings: Settings, where: str, path: Path, sha256: str) -> None:
-    found = _remembered(path, settings.cache, "sha256", of_file)
+def _fetched(settings: Settings, model: ModelEntry, part: str) -> Fetched | None:
+    wanted = _wanted(settings, model, part)
+    return cached(wanted, settings.cache.root) if wanted else None
+
+
+def _whole(settings: Settings, model: ModelEntry, part: str) -> Path | None:
+    """Where a file is that is about to be used: not only its length and time are as they were."""
+    file: DataFile | None = getattr(model.entry, part)
+    path = _locate(settings, model, part)
+    if file is None or path is None:
+        return None
+    if (fetched := _fetched(settings, model, part)) is not None:
+        return verified(fetched)
+    if file.sha256 is not None:
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, of_file(path))
+    return path
+
+
+def _require_pinned(settings: Settings, where: str, path: Path, sha256: str, found: str) -> None:
     if found != sha256:
         raise user_error(
             f"{settings.project.pipeline}: {where}: {path} is not the file that sha256 pins",
@@ -188,9 +209,17 @@ def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path],
         )
     memo = cache.last / f"{kind}-{seen.hexdigest()[:32]}"
     try:
-        return memo.read_text(encoding="ascii")
-    except OSError:
-        digest = digest_of(path)
+        digest, _, seal = memo.read_bytes().decode("ascii").partition(" ")
+    except (OSError, ValueError):
+        digest, seal = "", ""
+    if digest and seal == _seal(memo.name, digest):
+        return digest
+    digest = digest_of(path)
     memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memo, digest.encode())
+    atomic.write(memo, f"{digest} {_seal(memo.name, digest)}".encode())
     return digest
+
+
+def _seal(name: str, digest: str) -> str:
+    """Shows that ``digest`` is whole and that of the file: a key made of another one would choose another's artifact."""
+    return fingerprint.of_mapping({name: digest})

@@ -18,19 +18,20 @@ from coralforge.errors import CoralforgeError, build_error, missing_error
 from coralforge.events import Output, Progress, Sink
 from coralforge.settings import Cache, Settings
 
+KEY_LABEL = "coralforge.key"
 _RECENT = 20
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what went to stderr red
 
 
 def exists(client: Any, image: Image) -> bool:
-    """Whether Docker has the image."""
+    """Whether Docker has the image: one that was made with its key, whatever else its tag was given to."""
     from docker.errors import ImageNotFound
 
     try:
-        client.images.get(image.tag)
+        found = client.images.get(image.tag)
     except ImageNotFound:
         return False
-    return True
+    return bool(found.labels.get(KEY_LABEL) == image.key)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ImageMaker:
             dockerfile=f"{image.name}.Dockerfile",
             tag=image.tag,
             buildargs={"BASE": image.base.tag if image.base else base_tag(image.suite), **dict(image.arguments)},
-            labels={LABEL: "1"},
+            labels={LABEL: "1", KEY_LABEL: image.key},
             rm=True,
             forcerm=True,
             decode=True,

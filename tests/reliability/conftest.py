@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from coralforge.config.arch import Arch
+from coralforge.settings import Options, Project, resolve
+from coralforge.util.fingerprint import of_file
+from tests.conftest import ROOT
+from tests.integration.conftest import bundle, cli  # noqa: F401 - fixtures: the bundle that all tests share
+from tests.support.cache_lab import CacheLab
 from tests.support.promises import SEED, Promise, Row, Trial, collect, table
 
 ROWS = pytest.StashKey[dict[Promise, Row]]()
@@ -27,6 +33,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def trial(request: pytest.FixtureRequest) -> Trial:
     """How many cases to try."""
     return Trial(seed=request.config.getoption("--seed"), long=request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="module")
+def lab(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheLab]:  # noqa: F811
+    """The built bundle's cache, to be copied and damaged; whoever asks for Docker gets no answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+        settings = resolve(Project(ROOT), Options(arch=Arch.AARCH64.value, variants=("simulated",)))
+        yield CacheLab.of(settings, of_file(bundle), tmp_path_factory.mktemp("rooms"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -25,9 +25,9 @@ class Promise:
     """One row of docs/reliability.md."""
 
     chapter: str
-    """What breaks: "Sources", "Store", ..."""
+    """The part that breaks: "Sources", "Store", ..."""
     text: str
-    """What holds nevertheless, as a sentence."""
+    """A sentence: this holds nevertheless."""
     tried: str
     """How it is tried, and in which ways."""
     control: str
@@ -69,7 +69,7 @@ class Trial:
 
 @dataclass
 class Row:
-    """What all tests of one promise found."""
+    """The findings of all tests of one promise."""
 
     promise: Promise
     tried: int = 0

@@ -5,6 +5,7 @@ A file is the user's own, relative to pipeline.yaml, or pinned and fetched like 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -215,11 +216,12 @@ def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path],
     if digest and seal == _seal(memo.name, digest):
         return digest
     digest = digest_of(path)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memo, f"{digest} {_seal(memo.name, digest)}".encode())
+    with contextlib.suppress(OSError):  # it only saves time
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(memo, f"{digest} {_seal(memo.name, digest)}".encode())
     return digest
 
 
 def _seal(name: str, digest: str) -> str:
-    """Shows that ``digest`` is whole and that of the file: a key made of another one would choose another's artifact."""
+    """Shows that ``digest`` is whole, and that file's: a key made of another one chooses another's artifact."""
     return fingerprint.of_mapping({name: digest})

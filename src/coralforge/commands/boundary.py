@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.errors import CoralforgeError, ExitCode, system_error
 from coralforge.util.signals import STOPPING
 
 
@@ -37,10 +37,7 @@ def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> Exit
     try:
         verb(*arguments, **options)
     except CoralforgeError as error:
-        # Names in archives, a program's output: what is no text for a terminal does not get there.
-        text = "".join(c for c in str(error) if c in "\n\t" or c.isprintable())
-        _print(f"error: {text}\n  [{error.reason}, exit {int(error.code)}]")
-        return error.code
+        return _told(error)
     except KeyboardInterrupt:
         _print("cancelled: stopped cleanly; finished work is kept")
         return ExitCode.CANCELLED
@@ -48,19 +45,33 @@ def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> Exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `invoke ... | head` is fine
         return ExitCode.OK
     except Exception as error:
+        known = system_error(error) if isinstance(error, OSError) else None
+        if known is not None:
+            return _told(known)
         _print(_internal(error))
         return ExitCode.INTERNAL
     return ExitCode.OK
 
 
+def _told(error: CoralforgeError) -> ExitCode:
+    # Names in archives, a program's output: what is no text for a terminal does not get there.
+    text = "".join(c for c in str(error) if c in "\n\t" or c.isprintable())
+    _print(f"error: {text}\n  [{error.reason}, exit {int(error.code)}]")
+    return error.code
+
+
 def _internal(error: Exception) -> str:
     """A bug of ours: keep the traceback in a file, and do not show it."""
-    with tempfile.NamedTemporaryFile("w", prefix="coralforge-", suffix=".traceback", delete=False) as stream:
-        stream.write(traceback.format_exc())
-    first = (str(error).splitlines() or [""])[0][:200]
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="coralforge-", suffix=".traceback", delete=False) as stream:
+            stream.write(traceback.format_exc().encode("utf-8", "backslashreplace").decode())
+        told = f"please report it with {Path(stream.name)}"
+    except OSError as unkept:
+        told = f"please report it (the traceback could not be kept: {unkept.strerror})"
+    first = (str(error).splitlines() or [""])[0][:200].encode("utf-8", "backslashreplace").decode()
     return (
         f"error: internal error: {type(error).__name__}: {first}\n"
-        f"  what to do: this is a bug in coralforge; please report it with {Path(stream.name)}\n"
+        f"  what to do: this is a bug in coralforge; {told}\n"
         f"  [internal, exit {int(ExitCode.INTERNAL)}]"
     )
 

@@ -116,10 +116,13 @@ def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
     """Unpack what is not; what is there is compared with its record first, if it is about to be used."""
     from coralforge.sources.trees import ensure_trees
 
-    runs = {a.name: a.run for a in survey.plan(goal) if a.stage is Stage.UNPACK}
+    actions = survey.plan(goal)
+    runs = {a.name: a.run for a in actions if a.stage is Stage.UNPACK}
+    facts = [fact for fact in survey.facts.sources if fact.name in runs]
     count = sum(runs.values())
     with run.step(f"unpack {count} source{'s' if count > 1 else ''}") if count else nullcontext():
-        ensure_trees(run.settings, (fact for fact in survey.facts.sources if fact.name in runs), run.sink)
+        compiles = any(action.stage is Stage.LIBRARIES and action.run for action in actions)
+        ensure_trees(run.settings, facts, run.sink, whole=compiles)
 
 
 def _build(run: Run, survey: Survey, goal: Stage) -> None:

@@ -71,7 +71,7 @@ def _make(
     with store.exclusive(settings.cache, sink):
         fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
         facts = survey_sources(settings)
-        ensure_trees(settings, facts, sink)
+        ensure_trees(settings, facts, sink, whole=True)
         runner = DockerRunner()
         with closing(runner.client), store.staging(settings.cache, f"{name}-{settings.arch.value}") as staging:
             ImageMaker.of(settings, runner.client, sink).ensure(image)

@@ -65,10 +65,14 @@ def _record(tree: Path) -> Path:
     return tree.with_name(f"{tree.name}.json")
 
 
-def damage(cache: Cache, fact: SourceFact) -> str:
-    """How a tree differs from its record, as part of a sentence; empty when all of its bytes are as they were."""
+def damage(settings: Settings, fact: SourceFact, *, whole: bool) -> str:
+    """How a tree differs from its record, as part of a sentence; empty when what is looked at is the same.
+
+    Args:
+        whole: look at all of it, as what is compiled from it may; otherwise at the licence texts, as a bundle does.
+    """
     assert fact.digest is not None
-    place = tree_folder(cache, fact.name, fact.digest)
+    place = tree_folder(settings.cache, fact.name, fact.digest)
     try:
         record = json.loads(_record(place).read_text(encoding="utf-8"))
         digest, files = record["digest"], record["files"]
@@ -76,19 +80,24 @@ def damage(cache: Cache, fact: SourceFact) -> str:
         return f"{_record(place).name} is missing or cannot be read"
     if digest != fact.digest or not isinstance(files, dict):
         return f"{_record(place).name} belongs to another tree"
-    return inventory.difference(place, files, thorough=True)
+    if whole or _tree(settings, fact, settings.release.sources).prebuilt:
+        return inventory.difference(place, files, thorough=True)
+    licences = settings.release.sources[fact.name].licence_files
+    return inventory.first_changed(place, {name: files[name] for name in licences if name in files})
 
 
-def ensure_trees(settings: Settings, facts: Iterable[SourceFact], sink: Sink) -> None:
-    """Have these trees, each of them as it was made: all bytes are read; a damaged one is named and made again.
+def ensure_trees(settings: Settings, facts: Iterable[SourceFact], sink: Sink, *, whole: bool) -> None:
+    """Have these trees as they were made; a damaged one is named and made again. ``whole`` as in ``damage``.
 
     Raises:
         CoralforgeError: as ``unpack``, ``verified`` and ``staging``.
     """
     for fact in facts:
-        problem = damage(settings.cache, fact) if fact.unpacked else ""
+        problem = damage(settings, fact, whole=whole) if fact.unpacked else ""
         if problem:
-            sink.emit(Note(f"the source {fact.name} is damaged in the cache and is unpacked again: {problem}", "warning"))
+            sink.emit(
+                Note(f"the source {fact.name} is damaged in the cache and is unpacked again: {problem}", "warning")
+            )
         if problem or not fact.unpacked:
             make_tree(settings, fact)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coralforge.errors import CoralforgeError, ExitCode, system_error
+from coralforge.util.plain import plain, plain_stdout
 from coralforge.util.signals import STOPPING
 
 
@@ -25,7 +26,8 @@ def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
     previous = {number: signal.getsignal(number) for number in STOPPING}
     _on_stopping(_first_signal)
     try:
-        code = _guarded(verb, *arguments, **options)
+        with plain_stdout():
+            code = _guarded(verb, *arguments, **options)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -54,9 +56,7 @@ def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> Exit
 
 
 def _told(error: CoralforgeError) -> ExitCode:
-    # Names in archives, a program's output: what is no text for a terminal does not get there.
-    text = "".join(c for c in str(error) if c in "\n\t" or c.isprintable())
-    _print(f"error: {text}\n  [{error.reason}, exit {int(error.code)}]")
+    _print(f"error: {plain(str(error))}\n  [{error.reason}, exit {int(error.code)}]")
     return error.code
 
 

@@ -154,4 +154,7 @@ def test_an_error_says_nothing_to_the_terminal_but_text(capsys: pytest.CaptureFi
         raise user_error("a\x1b[2Jb", reason="some-reason", details="bin/\x07\ud800x\n\tis missing")
 
     assert run(verb) == ExitCode.USER
-    assert capsys.readouterr().err == "error: a[2Jb\n  bin/x\n  \tis missing\n  [some-reason, exit 2]\n"
+    assert (
+        capsys.readouterr().err
+        == "error: a\ufffd[2Jb\n  bin/\ufffd\ufffdx\n  \tis missing\n  [some-reason, exit 2]\n"
+    )

@@ -1,4 +1,4 @@
-"""Feeds damaged models to all of `invoke inspect`, in a process of its own with little memory.
+"""Feeds damaged models, and files of other kinds, to all of `invoke inspect`, in a process with little memory.
 
     python -m tests.support.fuzz_models CASES FIRST_SEED MEGABYTES FOLDER
 
@@ -11,25 +11,31 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from tests.support.damage import KINDS, REAL, damaged
-from tests.support.inspect_everything import inspect_everything
+from tests.support.damage import FOREIGN, KINDS, REAL, STATED, damaged
+from tests.support.inspect_everything import carry_everything, inspect_everything, inspect_file
 from tests.support.mutations import mutated
 from tests.support.patience import yardstick
 
 
-def main(cases: int, first: int, megabytes: int, folder: Path) -> None:
+def main(cases: int, first: int, megabytes: int, folder: Path, scratch: Path) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     real = {name: (folder / f"{name}.tflite").read_bytes() for name in REAL}
-    names = [*KINDS, *REAL]
+    names = [*KINDS, *REAL, *STATED, *FOREIGN]
     unit, shown, slowest, started = yardstick(), 0, 0.0, time.process_time()
     for seed in range(first, first + cases):
         name, before = names[seed % len(names)], time.process_time()
         data = mutated(real[name], seed) if name in real else damaged(name, seed)
         try:
-            shown += inspect_everything(data, terminal=seed % 20 == 0) is not None
+            if name in FOREIGN:
+                shown += inspect_file(scratch / name, data) is not None
+            else:
+                shown += inspect_everything(data, terminal=seed % 20 == 0) is not None
+            if name in STATED:
+                carry_everything(data)
         except BaseException:
             print(f"{name}, seed {seed}", file=sys.stderr)
             raise
@@ -40,4 +46,5 @@ def main(cases: int, first: int, megabytes: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    with tempfile.TemporaryDirectory() as made:
+        main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), Path(made))

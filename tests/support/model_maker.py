@@ -135,6 +135,15 @@ def float_ends() -> Model:
     return make.model(ends[:1], ends[1:])
 
 
+def floats() -> bytes:
+    """A dense layer in floats."""
+    make = Maker()
+    ends = [make.tensor(name, [1, 4], "FLOAT32", scales=()) for name in ("in", "out")]
+    weights = make.tensor("w", [4, 4], "FLOAT32", bytes(64), scales=())
+    make.operator("FULLY_CONNECTED", [ends[0], weights], [ends[1]], 1, ("FullyConnectedOptions", {}))
+    return make.pack(ends[:1], ends[1:])
+
+
 def mixed() -> bytes:
     """CPU, TPU, CPU: the Edge TPU has no LEAKY_RELU. Two inputs, three outputs, of which the last is made first."""
     make = Maker()

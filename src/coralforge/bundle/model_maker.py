@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +9,10 @@ from typing import TYPE_CHECKING
 from coralforge.bundle.manifest import ModelUsed
 from coralforge.bundle.model_files import ModelFiles
 from coralforge.bundle.model_words import Verb, in_pipeline_words
+from coralforge.bundle.question import write_question
 from coralforge.bundle.sample import SAMPLE, ModelEntry
-from coralforge.config.models import BundledModel, Target
-from coralforge.errors import CoralforgeError, gate_error, user_error
+from coralforge.config.models import Target
+from coralforge.errors import gate_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.settings import Settings
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 PLAIN = "model.tflite"
 COMPILED = {Target.EDGETPU: "model_edgetpu.tflite", Target.SIMULATOR: "model_edgetpu-sim.tflite"}
 RECORD = "model.json"
-_IMAGES = {b"BM": ".bmp", b"P5": ".pgm", b"P6": ".ppm"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def make(settings: Settings, model: ModelEntry, files: ModelFiles, out: Path, si
         plain_file, agreement = _make_plain(settings, model, files, out.parent, sink)
     with in_pipeline_words(model.where, Verb.COMPILE):
         plain = read_model(plain_file)
-        shutil.copyfile(plain_file, out / PLAIN)
+        _take(plain_file, out / PLAIN)
         if files.compiled is not None:
             made = _take_compiled(settings, plain, files.compiled, out / COMPILED[Target.EDGETPU])
         else:
@@ -57,7 +55,8 @@ def make(settings: Settings, model: ModelEntry, files: ModelFiles, out: Path, si
     operations = len(plain.graph.operations)
     _require_mapped(model, made.mapped, operations)
     whole = made.mapped == operations
-    _write_check(entry, files, out, _times(plain, out / COMPILED[Target.EDGETPU]) if whole else {})
+    times = _times(plain, out / COMPILED[Target.EDGETPU]) if whole else {}
+    write_question(model, files, plain, out, times, sink)
     used = ModelUsed(
         name=model.name,
         licence=entry.licence,
@@ -83,7 +82,9 @@ def _make_plain(
     Also the agreement with the float model, where it is known.
     """
     entry = model.entry
-    given = entry.model.filename.endswith(".tflite") or model.label == SAMPLE  # which is never quantized here
+    ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
+    ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
+    given = ready or model.label == SAMPLE  # which is never quantized here
     if given != (entry.quantize is None):
         what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"
         raise user_error(
@@ -139,9 +140,16 @@ def _take_compiled(settings: Settings, plain: Model, compiled: Path, place: Path
             remedy="give what Google's compiler made, or leave 'compiled' out to have it run",
         )
     require_runtime(str(compiled), found.min_runtime_version, settings.release.edgetpu_runtime)
-    shutil.copyfile(compiled, place)
+    _take(compiled, place)
     assert found.mapped is not None  # the plain form is at hand
     return Made(found.mapped, "compiled beforehand", found.min_runtime_version)
+
+
+def _take(file: Path, place: Path) -> None:
+    """Copy a model, out of the archive that it came in where it came in one."""
+    from coralforge.tflite.model import read_given
+
+    place.write_bytes(read_given(file).data)
 
 
 def _compile_for_hardware(settings: Settings, model: ModelEntry, plain: Model, place: Path, sink: Sink) -> Made:
@@ -182,25 +190,3 @@ def _times(plain: Model, compiled: Path) -> dict[str, float]:
         return {}
     packages = [program.package for program in read_programs(read_model(compiled)) if program.package is not None]
     return {f"{connection}_ms": ms for connection, ms in expected_ms(plain.graph, packages).items()}
-
-
-def _write_check(entry: BundledModel, files: ModelFiles, out: Path, times: dict[str, float]) -> None:
-    """Labels, image and the expected answer, checked as far as the programs on the board will; and expected times."""
-    if files.labels is None or files.image is None or entry.expected is None:
-        return
-    labels = files.labels.read_text(encoding="utf-8", errors="replace").splitlines()
-    if entry.expected >= len(labels):
-        raise _wrong(files.labels, f"expected is class {entry.expected}, but there are {len(labels)} lines")
-    with files.image.open("rb") as stream:
-        suffix = _IMAGES.get(stream.read(2))
-    if suffix is None:
-        raise _wrong(files.image, "it is neither a BMP nor a binary PPM or PGM file")
-    shutil.copyfile(files.labels, out / "labels.txt")
-    shutil.copyfile(files.image, out / f"image{suffix}")
-    # One to a line: smoke.sh reads it.
-    expected = {"top1_index": entry.expected, "top1_label": labels[entry.expected].strip(), **times}
-    (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
-
-
-def _wrong(path: Path, what: str) -> CoralforgeError:
-    return user_error(f"{path} cannot be used for the smoke test: {what}", reason="model-question")

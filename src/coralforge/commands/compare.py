@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coralforge.compile.output import parse_log
+from coralforge.console import make_sink
 from coralforge.errors import CoralforgeError, gate_error, user_error
+from coralforge.events import Progress, Sink
 from coralforge.inspect.compare import Comparison, compare_all, with_compiled, with_log
 from coralforge.inspect.compared import report_of_all, report_of_one
 from coralforge.inspect.text import write
@@ -47,14 +49,24 @@ def compare_folder(folder: str) -> None:
             reason="pairs-missing",
             remedy="give a folder that has such pairs, or --model and --against",
         )
-    rows = compare_all([(str(plain.relative_to(place)), _later(plain, other)) for plain, other in pairs])
+    with make_sink() as sink:
+        rows = compare_all(
+            [
+                (str(plain.relative_to(place)), _later(plain, other, sink, Progress("pairs", done, len(pairs), "")))
+                for done, (plain, other) in enumerate(pairs)
+            ]
+        )
     write(report_of_all(str(place), rows), sys.stdout)
     if wrong := [row for row in rows if row.comparison is None or not row.comparison.agrees]:
         raise _differs(f"{len(wrong)} of {len(rows)} pairs differ from the prediction, or could not be compared")
 
 
-def _later(plain: Path, other: Path) -> Callable[[], Comparison]:
-    return lambda: _compare(plain, other)
+def _later(plain: Path, other: Path, sink: Sink, far: Progress) -> Callable[[], Comparison]:
+    def compare() -> Comparison:
+        sink.emit(far)
+        return _compare(plain, other)
+
+    return compare
 
 
 def _compare(plain: Path, other: Path) -> Comparison:

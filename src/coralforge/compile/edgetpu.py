@@ -27,7 +27,7 @@ from coralforge.edgetpu.requirements import refusals
 from coralforge.edgetpu.warnings import warnings
 from coralforge.errors import missing_error, user_error
 from coralforge.events import Note, Sink, Step
-from coralforge.tflite.model import Model
+from coralforge.tflite.model import Model, read_given
 
 _NAMED = 10  # operations in a warning
 _STEM = 100  # characters of a model's name that the compiler gets to see
@@ -157,7 +157,7 @@ def _run_once(job: _Job, options: CompilerOptions, folder: Path) -> Ended:
 def _copy(model: Path, place: Path) -> str:
     """Put a model where the compiler finds it; returns the digest of what it gets to see."""
     try:
-        data = model.read_bytes()
+        data = read_given(model).data
         place.write_bytes(data)
         place.chmod(0o644)
         return hashlib.sha256(data).hexdigest()

@@ -15,7 +15,7 @@ from coralforge.compile.program import Compiler
 from coralforge.edgetpu.requirements import dense_on_cpu
 from coralforge.edgetpu.runtime import require_runtime
 from coralforge.errors import CoralforgeError, user_error
-from coralforge.tflite.appended import with_archive
+from coralforge.tflite.carried import with_statement
 from coralforge.tflite.model import Model
 
 _MAX_LOG = 1 << 20
@@ -125,8 +125,9 @@ def judge(source: PlainModel, outcome: Outcome, runtime: int, allow_cpu: bool, c
 def _part(source: PlainModel, ending: str, outcome: Outcome) -> CompiledPart:
     path = outcome.out / f"{source.stem}{ending}"
     name = f"{source.model.path.stem}{ending}"
-    data = with_archive(take(path, str(source.model.path)), source.model.archive)
-    file = read_compiled(name, data)
+    file = read_compiled(name, take(path, str(source.model.path)))
+    if (kept := with_statement(file.model, file.data, source.model)) != file.data:
+        file = read_compiled(name, kept)
     found = [one for one in outcome.run.reports if PurePosixPath(one.output).name == path.name]
     report = found[-1] if found else CompiledReport(source="")
     log = _text_of(path.with_suffix(".log"))

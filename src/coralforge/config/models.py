@@ -66,17 +66,17 @@ class BundledModel(Model):
     """A model that goes into the bundle: quantized and compiled where that is stale, and run by the smoke test."""
 
     model: DataFile
-    """A .tflite, .keras or .h5 file, or a SavedModel folder."""
+    """A .tflite file, or a .zip with one in it; a .keras or .h5 file, or a SavedModel folder."""
     compiled: DataFile | None = None
     """The file that Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
     quantize: Quantize | None = None
-    """For everything but a .tflite, which has to be quantized already."""
+    """For everything but a .tflite or .zip, which has to be quantized already."""
     target: Annotated[Target, Field(strict=False)] = Target.EDGETPU
     """edgetpu: Google's compiler; simulator: for the simulated libedgetpu; cpu: not compiled."""
     min_mapped: float = Field(default=1.0, ge=0, le=1)
     """Smallest part of the operations that has to run on the Edge TPU; a model below it enters no bundle."""
     labels: DataFile | None = None
-    """One label a line."""
+    """One label a line. Without it, those that came with the model: in its metadata, or beside it in the .zip."""
     image: DataFile | None = None
     """A BMP or PPM image to classify."""
     expected: int | None = Field(default=None, ge=0)
@@ -86,9 +86,8 @@ class BundledModel(Model):
 
     @model_validator(mode="after")
     def _whole(self) -> BundledModel:
-        given = [value is not None for value in (self.labels, self.image, self.expected)]
-        if any(given) and not all(given):
-            raise ValueError("'labels', 'image' and 'expected' belong together: give all three or none")
+        if (self.image is None) != (self.expected is None):
+            raise ValueError("'image' and 'expected' belong together: give both or none")
         if self.compiled is not None and (self.target is not Target.EDGETPU or self.quantize is not None):
             raise ValueError("'compiled' goes with 'target: edgetpu' and without 'quantize'")
         return self

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from coralforge.edgetpu.partition import Partition, Side, too_new
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, user_error
+from coralforge.tflite.arithmetic import NOT_AFTERWARDS, arithmetic_of
 from coralforge.tflite.graph import Graph, Operation
 from coralforge.tflite.model import Model
 
@@ -103,12 +104,11 @@ def _float(model: Model) -> CoralforgeError | None:
     """Float inputs and outputs alone are no reason: then the ends stay on the CPU."""
     if any(tensor.quantized and not tensor.constant for tensor in model.graph.tensors):
         return None
-    weights = any(tensor.quantized for tensor in model.graph.tensors)
     return user_error(
         f"{model.path}: Model not quantized",
         reason="model-not-quantized",
-        details="only weights have 8 bits; everything is computed in floats" if weights else "no tensor has 8 bits",
-        remedy="quantize to full integer with a representative data set, and with uint8 or int8 input and output",
+        details=f"it computes {arithmetic_of(model.graph).words}",
+        remedy=NOT_AFTERWARDS,
     )
 
 

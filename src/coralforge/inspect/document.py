@@ -18,11 +18,14 @@ from coralforge.inspect.inspection import Inspection, Located, Program
 from coralforge.inspect.json_form import (
     FORMAT,
     JsonAdvice,
+    JsonDescribed,
     JsonEstimate,
     JsonExecutable,
     JsonInspection,
+    JsonLabels,
     JsonLayer,
     JsonLimit,
+    JsonMetadata,
     JsonOperation,
     JsonProgram,
     JsonQuantization,
@@ -30,7 +33,10 @@ from coralforge.inspect.json_form import (
     JsonTensor,
     JsonWarning,
 )
+from coralforge.inspect.statement import Statement
 from coralforge.tflite.graph import Tensor, text
+from coralforge.tflite.metadata import Described
+from coralforge.tflite.pixels import Pixels
 
 
 def json_text(inspection: Inspection) -> str:
@@ -59,6 +65,12 @@ def document(inspection: Inspection) -> JsonInspection:
         min_runtime_version=inspection.min_runtime_version,
         parameter_bytes=inspection.parameters,
         subgraphs=inspection.subgraphs,
+        arithmetic=inspection.statement.arithmetic.value if inspection.predicted else None,
+        archive_member=inspection.statement.member,
+        metadata=_metadata(inspection.statement),
+        labels=[
+            JsonLabels(one.source, list(one.names), one.output, one.wanted) for one in inspection.statement.labels
+        ],
         estimate=_estimate(inspection.estimate) if inspection.estimate is not None else None,
         inputs=list(graph.inputs),
         outputs=list(graph.outputs),
@@ -69,6 +81,38 @@ def document(inspection: Inspection) -> JsonInspection:
         warnings=[JsonWarning(one.name, one.text, list(one.operations)) for one in inspection.warnings],
         limits=[_limit(LIMITS[rule]) for rule in _rules(inspection)],
         advice=[JsonAdvice(one.text, list(one.operations), one.wins) for one in inspection.advice],
+    )
+
+
+def _metadata(statement: Statement) -> JsonMetadata | None:
+    found = statement.metadata
+    if found is None:
+        return None
+    yolo = found.yolo
+    pixels = dict(enumerate(statement.pixels))
+    return JsonMetadata(
+        name=found.name or (yolo.description if yolo else ""),
+        description=found.description,
+        version=found.version or (yolo.version if yolo else ""),
+        author=found.author or (yolo.author if yolo else ""),
+        licence=found.licence or (yolo.licence if yolo else ""),
+        task=yolo.task if yolo else "",
+        files=list(found.appended),
+        inputs=[_described(one, pixels.get(i)) for i, one in enumerate(found.inputs)],
+        outputs=[_described(one, None) for one in found.outputs],
+    )
+
+
+def _described(one: Described, pixels: Pixels | None) -> JsonDescribed:
+    normalization = one.normalization
+    return JsonDescribed(
+        name=one.name,
+        description=one.description,
+        content=one.content,
+        mean=list(normalization.mean) if normalization else [],
+        std=list(normalization.std) if normalization else [],
+        pixels=pixels.text if pixels else "",
+        calibrated=one.calibrated,
     )
 
 

@@ -13,6 +13,7 @@ from coralforge.edgetpu.package import Package
 from coralforge.edgetpu.partition import Decision
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.edgetpu.warnings import Warning
+from coralforge.inspect.statement import Statement
 from coralforge.tflite.graph import Graph, Operation
 
 
@@ -118,6 +119,8 @@ class Inspection:
     subgraphs: int
     estimate: Estimate | None
     """Memory and time of a plain model; None for a compiled one, and where nothing can be said."""
+    statement: Statement
+    """The file, and what it says of itself."""
 
     @property
     def predicted(self) -> bool:

@@ -15,6 +15,7 @@ from coralforge.inspect.advice import advise
 from coralforge.inspect.inspection import Form, Inspection, Located, Place, Program, Refusal
 from coralforge.inspect.pair import after_tpu, moved_to_tpu, not_a_pair
 from coralforge.inspect.programs import compiled_operations, form_of, read_programs, unwrap
+from coralforge.inspect.statement import contradictions, statement_of
 from coralforge.tflite.graph import Graph
 from coralforge.tflite.model import Model
 
@@ -118,6 +119,7 @@ def _inspection(
     refused: tuple[Refusal, ...] = (),
 ) -> Inspection:
     model, graph = subject.model, subject.graph
+    statement = statement_of(model, subject.plain, graph)
     return Inspection(
         path=model.path,
         size=model.size,
@@ -127,11 +129,12 @@ def _inspection(
         operations=operations,
         programs=programs,
         refusals=refused,
-        warnings=warnings(graph, decided),
+        warnings=(*warnings(graph, decided), *contradictions(statement)),
         advice=advise(graph, decided),
         least=decided.least,
         most=decided.most,
         parameters=parameters(graph, decided),
         subgraphs=model.subgraphs,
         estimate=estimate(graph, decided) if subject.form is Form.PLAIN and not refused else None,
+        statement=statement,
     )

@@ -167,6 +167,52 @@ class JsonAdvice(Described):
 
 
 @dataclass(frozen=True)
+class JsonDescribed(Described):
+    """Metadata of one input or output, in the order of `inputs` and `outputs`."""
+
+    name: str
+    description: str
+    content: str
+    """"picture RGB", "picture gray", "boxes", "sound", or empty."""
+    mean: list[float]
+    std: list[float]
+    """Real value = (pixel - mean) / std; one for all channels or one for each; empty where nothing is stated."""
+    pixels: str
+    """The value to give for a pixel; empty where it is not known. Of inputs only."""
+    calibrated: bool
+    """Scores are to be calibrated by a file in the model."""
+
+
+@dataclass(frozen=True)
+class JsonMetadata(Described):
+    """Statements of the model on itself (TensorFlow Lite's metadata, Ultralytics'). Texts may be empty."""
+
+    name: str
+    description: str
+    version: str
+    author: str
+    licence: str
+    task: str
+    """Of a model of Ultralytics': "detect", "segment", "classify", "pose" or "obb"."""
+    files: list[str]
+    """Names of the files behind the model."""
+    inputs: list[JsonDescribed]
+    outputs: list[JsonDescribed]
+
+
+@dataclass(frozen=True)
+class JsonLabels(Described):
+    """Labels that come with the model."""
+
+    source: str
+    names: list[str]
+    output: int | None
+    """A position in `outputs`; null where nothing says which."""
+    wanted: int | None
+    """How many values that output has to name; null where that cannot be told."""
+
+
+@dataclass(frozen=True)
 class JsonInspection(Described):
     """The output of `invoke inspect --json`. Counts are null where they cannot be known without --plain."""
 
@@ -189,6 +235,13 @@ class JsonInspection(Described):
     parameter_bytes: int
     """Constants that the part on the TPU reads, as they are in the plain model; 0 where that is not known."""
     subgraphs: int
+    arithmetic: str | None
+    """"full-integer", "float-ends", "mixed", "int16x8", "dynamic-range", "float16", "float" or "none" of these; null
+    for a compiled model."""
+    archive_member: str
+    """The model's name in the archive that was given; empty for a model that is a file of its own."""
+    metadata: JsonMetadata | None
+    labels: list[JsonLabels]
     estimate: JsonEstimate | None
     """Of a plain model that would not be refused (docs/inspect.md says how far off it is)."""
     inputs: list[int]

@@ -10,6 +10,7 @@ from coralforge.edgetpu.evidence import Certainty, Limit
 from coralforge.edgetpu.operators import LIMITS
 from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.inspect.inspection import Form, Inspection, Located, Place
+from coralforge.inspect.stated import stated
 from coralforge.tflite.graph import Tensor, text
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
@@ -40,7 +41,7 @@ def facts(inspection: Inspection) -> Facts:
     if inspection.estimate is not None:
         rows += _estimated(inspection.estimate)
     rows.append(("File size", f"{size(inspection.size)} ({inspection.size} bytes)"))
-    return rows
+    return [*rows, *stated(inspection.statement, inspection.predicted)]
 
 
 def mapped(inspection: Inspection) -> str:

@@ -50,7 +50,8 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     Stage.MODEL: (
         _engine(
             "__init__.py",
-            "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/sample.py",
+            "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/question.py",
+            "bundle/sample.py",
             "compile", "edgetpu", "inspect", "quantize", "tflite",
         ),
     ),

@@ -20,8 +20,9 @@ from coralforge.quantize.tidy import tidied
 from coralforge.quantize.worker import preprocess
 from coralforge.quantize.worker.functions import looks_like_function
 from coralforge.quantize.worker.request import Request
-from coralforge.tflite.foreign import recognise
-from coralforge.tflite.model import parse_model, write_files
+from coralforge.tflite.arithmetic import NOT_AFTERWARDS, arithmetic_of
+from coralforge.tflite.foreign import is_tflite, recognise
+from coralforge.tflite.model import parse_model, read_model, write_files
 from coralforge.util import fingerprint
 
 IOS = ("uint8", "int8")
@@ -114,9 +115,7 @@ def check_options(options: QuantizeOptions) -> None:
     }
     for brief in [text for text, holds in wrong.items() if holds]:
         raise user_error(brief, reason="quantize-option")
-    foreign = recognise(options.model)
-    if foreign is not None and not foreign.keras:
-        raise foreign.refusal(options.model)
+    _require_source(options.model)
     if not options.samples and not options.random:
         raise user_error(
             "neither --samples nor --random is given",
@@ -133,6 +132,23 @@ def check_options(options: QuantizeOptions) -> None:
             f"{options.output} cannot be written: {why}",
             reason="model-write",
             remedy="choose another --output",
+        )
+
+
+def _require_source(model: Path) -> None:
+    """Refuse what is known to be no model that can be quantized; anything unknown is left to the worker."""
+    wanted = "a model that can be quantized"
+    foreign = recognise(model)
+    packed = foreign is not None and len(foreign.members) == 1
+    if foreign is not None and not foreign.quantizable and not packed:
+        raise foreign.refusal(model, wanted)
+    if packed or (model.is_file() and is_tflite(model)):
+        found = arithmetic_of(read_model(model).graph)
+        what = f"{'has' if packed else 'is'} a TensorFlow Lite model, which computes {found.words}"
+        raise user_error(
+            f"{model} {what}, not {wanted}",
+            reason="model-format",
+            remedy="give it to `invoke compile`" if found.quantized else NOT_AFTERWARDS,
         )
 
 

@@ -41,6 +41,23 @@ class Table:
         """A vector of tables."""
         return tuple(Table(self.data, target, slots_of(self.data, target)[0]) for target in self._targets(field))
 
+    def table(self, field: int) -> Table | None:
+        """Another table; None where it is left out."""
+        slot = self._slot(field)
+        if not slot:
+            return None
+        target = follow(self.data, self.place + slot)
+        return Table(self.data, target, slots_of(self.data, target)[0])
+
+    def floats(self, field: int, most: int) -> tuple[float, ...]:
+        """A vector of 32-bit floats: the first ``most`` of them."""
+        slot = self._slot(field)
+        if not slot:
+            return ()
+        start = follow(self.data, self.place + slot)
+        count = min(_U32.unpack_from(self.data, start)[0], most)
+        return struct.unpack_from(f"<{count}f", self.data, start + 4)
+
     def _slot(self, field: int) -> int:
         return self.slots[field] if field < len(self.slots) else 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from coralforge.tflite.appended import archive_in
 from coralforge.tflite.flatbuffer import Malformed, walk
 from coralforge.tflite.foreign import recognise
 from coralforge.tflite.graph import Graph, main_graph
+from coralforge.tflite.packed import Given, taken_out
 from coralforge.util import atomic
 
 MAX_BYTES = 256 << 20  # ten times the largest model that makes sense on an Edge TPU, which has 8 MB of memory
@@ -34,29 +35,47 @@ class Model:
     native: Any = field(repr=False, compare=False)
     archive: bytes = field(default=b"", repr=False, compare=False)
     """The zip archive behind the model, with labels and the like (appended.py); mostly empty."""
+    member: str = ""
+    """Its name in the archive that ``path`` is; empty for a model that is a file of its own."""
+    labels: bytes = field(default=b"", repr=False, compare=False)
+    """The file of labels beside it in that archive; mostly empty."""
 
 
 def read_model(path: Path) -> Model:
-    """Read and check a .tflite file.
+    """Read and check a .tflite file, or the one in a zip archive as other tools export it.
 
     Raises:
         CoralforgeError: reason ``model-missing``, ``model-unreadable``, ``model-too-large``, ``model-format`` (a
             model of another kind) or ``model-invalid``; all exit code 2.
     """
     try:
-        status = path.stat()
-        if (foreign := recognise(path)) is not None:
-            raise foreign.refusal(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise user_error(f"the model {path} is not a file", reason="model-unreadable")
-        if status.st_size > MAX_BYTES:
-            raise user_error(f"{path} is larger than {MAX_BYTES >> 20} MiB", reason="model-too-large")
-        data = path.read_bytes()
+        given = read_given(path)
     except FileNotFoundError as error:
         raise user_error(f"the model {path} does not exist", reason="model-missing") from error
     except OSError as error:
         raise user_error(f"the model {path} cannot be read: {error.strerror}", reason="model-unreadable") from error
-    return parse_model(path, data)
+    model = parse_model(path, given.data)
+    return replace(model, member=given.member, labels=given.labels) if given.member else model
+
+
+def read_given(path: Path) -> Given:
+    """The bytes of the model at ``path``, which may lie in a zip archive; they are not looked at.
+
+    Raises:
+        CoralforgeError: as ``read_model``, but for ``model-missing`` and ``model-invalid``.
+        OSError: it cannot be read.
+    """
+    status = path.stat()
+    foreign = recognise(path)
+    if foreign is not None and len(foreign.members) != 1:
+        raise foreign.refusal(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise user_error(f"the model {path} is not a file", reason="model-unreadable")
+    if foreign is not None:
+        return taken_out(path, foreign.members[0], MAX_BYTES)
+    if status.st_size > MAX_BYTES:
+        raise user_error(f"{path} is larger than {MAX_BYTES >> 20} MiB", reason="model-too-large")
+    return Given(path.read_bytes())
 
 
 def parse_model(path: Path, data: bytes) -> Model:

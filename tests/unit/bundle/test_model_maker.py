@@ -19,11 +19,14 @@ from coralforge.config.base import Variant
 from coralforge.config.pipeline import Sample
 from coralforge.edgetpu.estimate import HOST, PCI, USB2, USB3
 from coralforge.errors import CoralforgeError, ExitCode
-from coralforge.events import Recorder
+from coralforge.events import Note, Recorder
 from coralforge.plan import ModelFact
 from coralforge.settings import Settings
+from coralforge.tflite.labels import labels_of
+from coralforge.tflite.metadata import read_metadata
 from coralforge.tflite.model import read_model
 from tests.conftest import SAMPLE as SAMPLE_FOLDER
+from tests.support.metadata_maker import AXIS_LABELS, about, described, metadata, zipped
 from tests.support.model_maker import classifier, mixed
 from tests.support.model_project import settings_with
 
@@ -95,6 +98,38 @@ def test_a_model_for_the_simulator_comes_with_its_check_and_a_record(project: Pa
     assert used(out).mapped == used(out).operations == len(read_model(out / "model.tflite").graph.operations)
     assert "SIMULATED" in used(out).compiler
     assert used(out).min_runtime is None
+
+
+def test_labels_inside_the_model_become_its_labels(project: Path) -> None:
+    said = metadata("x", [about()], [about(files=[("names.txt", AXIS_LABELS, "")])])
+    (project / "net.tflite").write_bytes(described(classifier(), said, {"names.txt": b"0 a\n1 b\n2 c\n3 d\n4 e\n"}))
+    out = made(project, CLASSIFIER.replace("      labels: {path: labels.txt}\n", ""))
+    assert (out / "labels.txt").read_text() == "a\nb\nc\nd\ne\n"
+    assert json.loads((out / "expected.json").read_text()) == {"top1_index": 1, "top1_label": "b"}
+    compiled = read_model(out / "model_edgetpu-sim.tflite")
+    assert [one.source for one in labels_of(compiled, read_metadata(compiled))] == ["names.txt"]
+
+
+def test_a_model_comes_out_of_an_archive_with_the_labels_beside_it(project: Path) -> None:
+    (project / "tm.zip").write_bytes(zipped({"model.tflite": classifier(), "labels.txt": b"a\nb\nc\nd\ne\n"}))
+    out = made(project, "net: {model: {path: tm.zip}, target: simulator}")
+    assert (out / "model.tflite").read_bytes() == classifier()
+    assert (out / "labels.txt").read_text() == "a\nb\nc\nd\ne\n"
+    assert not (out / "expected.json").exists()
+    assert used(out).checked is False
+
+
+def test_labels_that_do_not_fit_the_model_are_said(project: Path) -> None:
+    settings, sink = settings_with(project, CLASSIFIER), Recorder()
+    (model,) = (one for one in bundled_models(settings) if one.label == "net")
+    make(settings, model, locate(settings, model), project / "out", sink)
+    (note,) = (event for event in sink.events if isinstance(event, Note))
+    assert note.text.startswith("model net: There are 2 labels (labels.txt) for an output of 5 values.")
+
+
+def test_a_question_without_labels_anywhere_is_refused(project: Path) -> None:
+    error = refused(project, CLASSIFIER.replace("      labels: {path: labels.txt}\n", ""))
+    assert (error.reason, "no labels in it" in error.brief) == ("model-question", True)
 
 
 def test_a_model_below_its_fraction_enters_no_bundle(project: Path) -> None:
@@ -172,13 +207,13 @@ class TestCompiledBeforehand:
         ("net: {model: {path: net.tflite}}\nnet: {}", "yaml-duplicate-key", "net"),
         ("net: {model: {path: a, sha256: b}}", "config-invalid", "sha256"),
         ("net: {model: {}}", "config-invalid", "exactly one of 'path' and 'places'"),
-        ("net: {model: {path: a}, expected: 1}", "config-invalid", "all three or none"),
+        ("net: {model: {path: a}, expected: 1}", "config-invalid", "give both or none"),
         ("net: {model: {path: a}, quantize: {}}", "config-invalid", "exactly one of 'samples' and 'random'"),
         ("net: {model: {path: a}, compiled: {path: b}, target: cpu}", "config-invalid", "'compiled' goes with"),
         ("net: {model: {path: a}, min_mapped: 2}", "config-invalid", "min_mapped"),
         ("net: {model: {path: a}, target: tpu}", "config-invalid", "target"),
         ("Net: {model: {path: a}}", "config-invalid", "Net"),
-        (CLASSIFIER.replace("expected: 1", "expected: 2"), "model-question", "2 lines"),
+        (CLASSIFIER.replace("expected: 1", "expected: 2"), "model-question", "2 labels"),
         (CLASSIFIER.replace("image.bmp", "labels.txt"), "model-question", "BMP"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -25,9 +26,11 @@ from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Recorder
 from coralforge.tflite import schema
+from coralforge.tflite.metadata import read_metadata
 from coralforge.tflite.model import Model, parse_model, read_model, write_files
 from tests.support import compiler_logs as logs
 from tests.support.compiled_maker import as_hardware
+from tests.support.metadata_maker import AXIS_LABELS, about, described, metadata, zipped
 from tests.support.model_maker import Maker, X, classifier, mixed
 from tests.support.model_project import settings_with
 
@@ -143,6 +146,24 @@ def test_labels_behind_the_model_are_kept(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(compiled.parts[0].file.data)) as archive:
         assert archive.read("labels.txt") == b"cat"
     assert compiled.mapped == 5
+
+
+def test_what_the_model_says_of_itself_is_kept(tmp_path: Path) -> None:
+    said = metadata("Animals", [about(mean=[127.5], std=[127.5])], [about(files=[("labels.txt", AXIS_LABELS, "")])])
+    model = stored(tmp_path / "net.tflite", described(classifier(), said, {"labels.txt": b"cat"}))
+    [compiled] = compile_with(FakeProgram([good(classifier())]), tmp_path, model)
+    found = read_metadata(compiled.parts[0].file.model)
+    assert found is not None
+    assert (found.name, found.appended) == ("Animals", ("labels.txt",))
+    assert (compiled.mapped, compiled.runtime) == (5, 13)
+
+
+def test_a_model_in_an_archive_is_compiled(tmp_path: Path) -> None:
+    (tmp_path / "tm.zip").write_bytes(zipped({"model.tflite": classifier(), "labels.txt": b"cat"}))
+    program = FakeProgram([good(classifier(), "tm")])
+    [compiled] = compile_with(program, tmp_path, read_model(tmp_path / "tm.zip"))
+    assert (compiled.parts[0].name, compiled.mapped) == ("tm_edgetpu.tflite", 5)
+    assert compiled.digest == hashlib.sha256(classifier()).hexdigest()
 
 
 def test_warnings_come_before_the_compiler_runs(tmp_path: Path) -> None:

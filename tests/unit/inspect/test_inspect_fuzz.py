@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 
 from coralforge.tflite import schema
 from coralforge.tflite.model import parse_model
-from tests.support.damage import KINDS, REAL, damaged
-from tests.support.inspect_everything import X, inspect_everything
+from tests.support.damage import FOREIGN, KINDS, REAL, STATED, damaged
+from tests.support.inspect_everything import X, carry_everything, inspect_everything, inspect_file
 from tests.support.model_maker import Maker, mixed
 from tests.support.mutations import mutated
 from tests.support.patience import effort
@@ -25,11 +26,34 @@ def test_any_bytes(data: bytes) -> None:
     assert inspect_everything(b"\x10\0\0\0TFL3" + data) is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "described"])
 def test_damaged_models_give_one_error_or_are_shown(kind: str) -> None:
     results = [inspect_everything(damaged(kind, seed), terminal=seed % 10 == 0) for seed in range(100)]
     assert None in results, "nothing was damaged"
     assert any(results), "everything was refused, so that nothing was tried"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STATED if kind != "described"])
+def test_a_model_is_shown_whatever_is_wrong_with_what_it_says_of_itself(kind: str) -> None:
+    results = [inspect_everything(damaged(kind, seed), terminal=seed % 10 == 0) for seed in range(100)]
+    assert None not in results
+    assert all(carry_everything(damaged(kind, seed)) for seed in range(50))
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_damaged_files_of_other_kinds_give_one_error(name: str, tmp_path: Path) -> None:
+    for seed in range(60):
+        inspect_file(tmp_path / name, damaged(name, seed))
+
+
+STARTS = [b"", b"PK\3\4", b"PK\5\6", b"\x89HDF\r\n\x1a\n", b"\x80\x02", b"\x08\x08", b"\x0a"]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(STARTS), st.binary())
+def test_any_bytes_as_a_file_of_another_kind(start: bytes, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        inspect_file(Path(folder) / "x.pb", start + data)
 
 
 def test_damaged_real_models_give_one_error_or_are_shown(testdata: Path) -> None:

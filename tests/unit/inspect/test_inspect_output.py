@@ -22,7 +22,8 @@ from coralforge.tflite.model import parse_model, read_model
 from tests.conftest import ROOT
 from tests.support.compiled_maker import COMPILED, PLAIN, as_hardware, pair
 from tests.support.inspect_everything import Terminal
-from tests.support.model_maker import Maker, float_ends, mixed
+from tests.support.metadata_maker import AXIS_LABELS, about, described, metadata
+from tests.support.model_maker import Maker, classifier, float_ends, mixed
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}[red]x[/red]"
 
@@ -142,7 +143,7 @@ def test_the_text_says_why_a_model_would_be_refused() -> None:
     make.operator("TANH", [source], [made])
     found = text(inspect_model(make.model([source], [made])))
     assert "0 %: the compiler would refuse the model as it is" in found
-    assert "model-not-quantized  x.tflite: Model not quantized; no tensor has 8 bits. What to do: quantize" in found
+    assert "model-not-quantized  x.tflite: Model not quantized; it computes in floats. What to do: a .tflite" in found
 
 
 @pytest.mark.parametrize("name", ["deeplabv3_mnv2_dm05_pascal_quant", "keras_lstm_mnist_ptq"])
@@ -186,10 +187,38 @@ def test_long_lists_are_cut() -> None:
     assert len(found.splitlines()) < 150
 
 
+def stated() -> Inspection:
+    """A model with metadata and labels, of which one is missing."""
+    image = about("image", content=(2, 1), mean=[127.5], std=[127.5])
+    scores = about("scores", files=[("labels.txt", AXIS_LABELS, "")], calibrated=True)
+    said = metadata("Animals <b>", [image], [scores])
+    return inspect_model(parse_model(PLAIN, described(classifier(), said, {"labels.txt": b"ant\nbee\ncat\nd<i>\n"})))
+
+
+def test_every_form_shows_what_a_model_says_of_itself() -> None:
+    found = plain_text(report_of(stated()))
+    assert "Computes           in 8 bits throughout (full integer)" in found
+    assert "Says it is         Animals <b>" in found
+    assert "By                 us, MIT" in found
+    assert "Normalization      picture RGB, mean 127.5, deviation 127.5" in found
+    assert "Scores             of scores are to be calibrated by a file in the model" in found
+    assert "Labels             4 (labels.txt): ant, bee, cat, ..." in found
+    assert "labels-count" in found
+    assert "Animals &lt;b&gt;" in html(stated())
+    data = json.loads(json_text(stated()))
+    assert (data["arithmetic"], data["archive_member"]) == ("full-integer", "")
+    assert data["labels"] == [
+        {"source": "labels.txt", "names": ["ant", "bee", "cat", "d<i>"], "output": 0, "wanted": 5}
+    ]
+    assert (data["metadata"]["name"], data["metadata"]["files"]) == ("Animals <b>", ["labels.txt"])
+    assert data["metadata"]["inputs"][0]["mean"] == [127.5]
+
+
 def test_the_json_keeps_to_its_schema() -> None:
     for inspection in (
         plain(),
         hostile(),
+        stated(),
         inspect_model(*pair(mixed(), simulated=True)),
         inspect_model(*pair(mixed())),
     ):

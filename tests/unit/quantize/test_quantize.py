@@ -30,8 +30,9 @@ from coralforge.quantize.worker.preprocess import parse
 from coralforge.tflite import schema
 from coralforge.tflite.model import Model, parse_model, read_model
 from tests.conftest import ROOT
+from tests.support.foreign_files import zipped
 from tests.support.keras_maker import write_keras
-from tests.support.model_maker import Maker, classifier
+from tests.support.model_maker import Maker, classifier, floats
 
 FACTS: dict[str, Any] = {
     "model": {"kind": "Keras 3.12.0 .keras", "scales_pixels": False},
@@ -146,6 +147,24 @@ class TestOptions:
     def test_the_output_is_not_the_input(self, options: QuantizeOptions, tmp_path: Path) -> None:
         same = write_keras(tmp_path / "same.tflite")
         refused(lambda: check_options(changed(options, model=same, output=same)), "model-output")
+
+    @pytest.mark.parametrize(
+        ("name", "data", "said", "remedy"),
+        [
+            ("ready.tflite", classifier(), "in 8 bits throughout", "`invoke compile`"),
+            ("float.tflite", floats(), "which computes in floats", "not quantized afterwards"),
+            ("tm.zip", zipped({"model.tflite": floats()}), "has a TensorFlow Lite model", "not quantized after"),
+            ("two.zip", zipped({"a.tflite": b"", "b.tflite": b""}), "an archive with 2 models", "unpack it"),
+        ],
+    )
+    def test_a_tflite_is_not_quantized_again(
+        self, options: QuantizeOptions, tmp_path: Path, name: str, data: bytes, said: str, remedy: str
+    ) -> None:
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(CoralforgeError, match=said) as raised:
+            check_options(changed(options, model=tmp_path / name))
+        assert raised.value.reason == "model-format"
+        assert remedy in raised.value.remedy
 
     def test_the_output_is_no_folder(self, options: QuantizeOptions, tmp_path: Path) -> None:
         (tmp_path / "folder.tflite").mkdir()

@@ -26,7 +26,7 @@ from coralforge.quantize.worker.pictures import find_pictures, read_picture
 from coralforge.quantize.worker.preprocess import NAMES, RAW, Preprocess, parse
 from coralforge.quantize.worker.request import Request
 from coralforge.quantize.worker.sample_sources import open_samples
-from coralforge.quantize.worker.samples import Feed, Input, choose, split
+from coralforge.quantize.worker.samples import Feed, Input, Samples, choose, split
 
 IMAGE = (Input("image", (1, 4, 6, 3), "float32"),)
 TWO = (Input("a", (1, 3), "float32"), Input("b", (1, 2), "int32"))
@@ -35,8 +35,12 @@ CASES = 2000
 
 def feeds(text: str, inputs: tuple[Input, ...] = IMAGE, scaling: Preprocess | None = RAW, **more: Any) -> list[Feed]:
     """All samples that a text of ``--samples`` gives."""
-    bound = open_samples(Request("m", "s", text, **more)).bind(inputs, scaling)
-    return [bound.load(i) for i in range(bound.count)]
+    chosen = bound(text, inputs, scaling, **more)
+    return [chosen.load(i) for i in range(chosen.count)]
+
+
+def bound(text: str, inputs: tuple[Input, ...] = IMAGE, scaling: Preprocess | None = RAW, **more: Any) -> Samples:
+    return open_samples(Request("m", "s", text, **more)).bind(inputs, scaling)
 
 
 def refused(call: Callable[[], object], reason: str) -> str:
@@ -229,6 +233,20 @@ class TestArrays:
         with memory_below(30e6):  # the array has 160 MB
             found = feeds(str(tmp_path / "x.npz"), (Input("x", (1, 100, 100), "float32"),), max_samples=10)
         assert len(found) == 10
+
+    def test_memory_does_not_grow_with_the_number_of_samples(self, tmp_path: Path) -> None:
+        """160 MB of samples, all of them chosen: as an array, and from a function."""
+        np.savez_compressed(tmp_path / "x.npz", x=np.zeros((4000, 100, 100), np.float32))
+        (tmp_path / "made.py").write_text(
+            "import numpy as np\ndef give():\n    for i in range(4000):\n        yield np.full((100, 100), i, 'f4')\n"
+        )
+        inputs = (Input("x", (1, 100, 100), "float32"),)
+        for text in (str(tmp_path / "x.npz"), f"{tmp_path / 'made.py'}:give"):
+            with memory_below(30e6):
+                chosen = bound(text, inputs, max_samples=4000)
+                assert chosen.count == 4000
+                seen = {float(chosen.load(index)["x"].max()) for index in range(4000)}
+            assert len(seen) == (1 if text.endswith("npz") else 4000)
 
     def test_a_batch_of_one_may_stand_in_each_sample(self, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", np.zeros((3, 1, 4, 6, 3), np.float32))

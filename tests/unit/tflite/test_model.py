@@ -252,6 +252,7 @@ def test_a_public_model_that_tensorflow_lite_refuses(testdata: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     large = tmp_path / "large.tflite"
     with large.open("wb") as stream:
+        stream.write(b"\0\0\0\0TFL3")
         stream.truncate(MAX_BYTES + 1)
     wanted = {"absent.tflite": "model-missing", ".": "model-unreadable", "large.tflite": "model-too-large"}
     for name, why in wanted.items():

@@ -14,9 +14,9 @@ from coralforge.errors import CoralforgeError
 from coralforge.quantize.worker import samples
 from coralforge.quantize.worker.preprocess import RAW, Preprocess, unsaid
 from coralforge.quantize.worker.samples import Feed, Input, Samples
+from coralforge.quantize.worker.spool import MAX_KEPT, Spool
 
 MAX_ARRAY = 16 << 30  # bytes that one array may declare; it is read in a stream
-MAX_KEPT = 4 << 30  # bytes of all rows that are kept in memory
 MAX_ROW = 256 << 20  # bytes
 _MAX_MEMBERS = 1000
 _CHUNK = 4 << 20
@@ -60,7 +60,7 @@ class Arrays:
 
         def load(index: int) -> Feed:
             label = f"{self.path}[{chosen[index]}]"
-            arrays = {name: values[chosen[index]] for name, values in rows.items()}
+            arrays = {name: row(chosen[index]) for name, row in rows.items()}
             return samples.checked(inputs, samples.scaled(inputs, arrays, preprocess or RAW, label), label)
 
         return Samples(len(chosen), total, load)
@@ -91,27 +91,29 @@ def read_heads(path: Path, most: int) -> Arrays:
     return Arrays(path, columns, most, kind)
 
 
-def read_rows(path: Path, column: Column, wanted: Sequence[int]) -> dict[int, Any]:
-    """The wanted rows of one array, by their number.
+def read_rows(path: Path, column: Column, wanted: Sequence[int]) -> Callable[[int], Any]:
+    """The wanted rows of one array, by their number. They are kept in a file, of which one is read at a time.
 
     Raises:
-        CoralforgeError: reason ``samples-invalid``.
+        CoralforgeError: reason ``samples-invalid``; ``no-space``, exit code 3.
     """
     import numpy as np
 
-    found = {}
+    spool, places = Spool(column.row_bytes), dict[int, int]()
     try:
         with _opened(path, column.member) as stream:
             _read_head(stream)
             position = 0
             for row in sorted(set(wanted)):
                 _skip(stream, (row - position) * column.row_bytes)
-                data = _read_exactly(stream, column.row_bytes)
-                found[row] = np.frombuffer(data, dtype=column.kind).reshape(column.shape)
+                places[row] = spool.count
+                spool.add(_read_exactly(stream, column.row_bytes))
                 position = row + 1
+    except CoralforgeError:
+        raise
     except Exception as error:  # zipfile and numpy raise anything for damaged files, tokenize.TokenError too
         raise _damaged(path, error) from error
-    return found
+    return lambda row: np.frombuffer(spool.read(places[row]), dtype=column.kind).reshape(column.shape)
 
 
 def _head(path: Path, member: str) -> Column:

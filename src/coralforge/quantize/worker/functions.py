@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +15,9 @@ from typing import Any
 
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.quantize.worker import samples
-from coralforge.quantize.worker.arrays import MAX_KEPT
 from coralforge.quantize.worker.preprocess import RAW, Preprocess, unsaid
 from coralforge.quantize.worker.samples import Feed, Input, Samples
+from coralforge.quantize.worker.spool import MAX_KEPT, Spool
 
 
 @dataclass(frozen=True)
@@ -30,22 +31,46 @@ class Function:
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
         """See :class:`samples.SampleSource`. Calls the function once."""
-        kept: list[Feed] = []
-        size, ended = 0, True
+        kept = _Kept(inputs)
+        ended = True
         with _guarded(self.text):
             for index, value in enumerate(find_function(self.text, self.folder)()):
                 if index == self.most:
                     ended = False
                     break
-                feed = _feed(inputs, value, preprocess, f"sample {index} of {self.text}")
-                kept.append(feed)
-                size += sum(array.nbytes for array in feed.values())
-                if size > MAX_KEPT:
-                    raise samples.too_large(f"{index + 1} samples of {self.text} take {size / 2**30:.1f} GiB")
-        if not kept:
+                kept.add(_feed(inputs, value, preprocess, f"sample {index} of {self.text}"))
+                if kept.size > MAX_KEPT:
+                    raise samples.too_large(f"{index + 1} samples of {self.text} take {kept.size / 2**30:.1f} GiB")
+        if not kept.count:
             raise samples.missing(f"{self.text} gave no samples")
-        order = samples.choose(len(kept), len(kept))
-        return Samples(len(kept), len(kept) if ended else None, lambda index: kept[order[index]])
+        order = samples.choose(kept.count, kept.count)
+        return Samples(kept.count, kept.count if ended else None, lambda index: kept.load(order[index]))
+
+
+class _Kept:
+    """Samples that were checked, so that each has the shapes and types of the inputs."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        import numpy as np
+
+        self.count = 0
+        self._inputs = inputs
+        self._spools = {o.name: Spool(math.prod(o.shape) * np.dtype(o.kind).itemsize) for o in inputs}
+
+    @property
+    def size(self) -> int:
+        return self.count * sum(spool.size for spool in self._spools.values())
+
+    def add(self, feed: Feed) -> None:
+        for name, spool in self._spools.items():
+            spool.add(feed[name].tobytes())
+        self.count += 1
+
+    def load(self, index: int) -> Feed:
+        import numpy as np
+
+        data = {one.name: self._spools[one.name].read(index) for one in self._inputs}
+        return {o.name: np.frombuffer(data[o.name], dtype=o.kind).reshape(o.shape) for o in self._inputs}
 
 
 def looks_like_function(text: str) -> bool:

@@ -123,11 +123,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def _no_keras_file(path: Path, members: list[zipfile.ZipInfo]) -> CoralforgeError:
-    names = [member.filename for member in members]
-    what = "an archive without config.json and metadata.json, so no Keras model"
-    if any(name.endswith("data.pkl") for name in names):
-        what = "a PyTorch file, so no Keras model"
-    return invalid(path, f"it is {what}")
+    return invalid(path, f"it is an archive of {len(members)} files, without config.json and metadata.json")
 
 
 def _h5(path: Path) -> ModelFile:
@@ -158,12 +154,6 @@ def _versioned(path: Path, kind: Kind, version: Any, config: Any) -> ModelFile:
 
 
 def _unknown(path: Path, start: bytes) -> CoralforgeError:
-    if start[4:8] == b"TFL3":
-        return user_error(
-            f"{path} is a TensorFlow Lite model already",
-            reason="model-invalid",
-            remedy="if it is quantized, run invoke compile; if not, give the Keras model that it was made of",
-        )
     return user_error(
         f"{path} is neither a Keras model (.keras, .h5) nor the folder of a SavedModel",
         reason="model-invalid",

@@ -234,7 +234,7 @@ class Drip:
 
 @dataclass
 class BadServer:
-    """What each folder of the server has, and how it gives it."""
+    """The folders of the server: their bytes, and how each is given."""
 
     port: int
     bodies: dict[str, bytes] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from coralforge.util.fingerprint import of_file
 from tests.conftest import ROOT
 from tests.integration.conftest import bundle, cli  # noqa: F401 - fixtures: the bundle that all tests share
 from tests.support.cache_lab import CacheLab
-from tests.support.promises import SEED, Promise, Row, Trial, collect, table
+from tests.support.promises import SEED, Promise, Row, Trial, collect, write_table
 
 ROWS = pytest.StashKey[dict[Promise, Row]]()
 
@@ -55,4 +55,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path: Path | None = session.config.getoption("--table")
     if path is not None:
         options = session.config.option
-        path.write_text(table(session.config.stash[ROWS].values(), options.seed, options.long), encoding="utf-8")
+        write_table(path, session.config.stash[ROWS].values(), options.seed, options.long)

@@ -60,7 +60,7 @@ FIELD = Promise(
     "positions are not kept: every error is at the file's first line",
 )
 KINDS: tuple[Any, ...] = (
-    None, True, -1, 0, 17, 10**30, 3.5, -1e300, "", "text", "0" * 64, [], [1], ["text"], {}, {"a": 1}, [[]], [{}],
+    None, True, -1, 0, 17, 10**30, 3.5, -1.5e300, "", "text", "0" * 64, [], [1], ["text"], {}, {"a": 1}, [[]], [{}],
 )  # fmt: skip
 
 

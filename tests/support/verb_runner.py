@@ -5,6 +5,7 @@ python -m tests.support.verb_runner SCRATCH < REQUESTS > RESULTS      both JSON 
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -81,6 +82,10 @@ def _text(number: int) -> io.TextIOWrapper:
 def main(scratch: Path) -> None:
     requests: list[dict[str, Any]] = json.load(sys.stdin)
     load_tasks()
+    for module in ("deploy", "inspect", "models", "pipeline", "release", "smoke"):  # warm: each child has it
+        importlib.import_module(f"coralforge.commands.{module}")
+    for module in ("docker", "jinja2", "requests", "rich.progress", "coralforge.edgetpu.partition"):
+        importlib.import_module(module)
     results = [asdict(run(one["arguments"], Path(one["folder"]), scratch)) for one in requests]
     json.dump(results, sys.stdout)
 

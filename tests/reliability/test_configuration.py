@@ -270,7 +270,7 @@ def attack(place: Place, folder: Path, examples: int) -> int:
 @promised(INJECTION)
 def test_instructions_are_refused_in_every_text(tmp_path: Path, trial: Trial) -> None:
     for place in trial.cases(PLACES, short=len(PLACES)):
-        trial.count += attack(place, tmp_path, 100 if trial.long else 3) - 1
+        trial.count += attack(place, tmp_path, 40 if trial.long else 3) - 1
 
 
 @promised(INJECTION)

@@ -37,7 +37,7 @@ def inspect_file(path: Path, data: bytes) -> Inspection | None:
         inspection = inspect_model(read_model(path))
     except CoralforgeError as error:
         assert error.code is ExitCode.USER
-        assert error.reason in ("model-format", "model-invalid", "model-package")
+        assert error.reason in ("model-format", "model-weights-only", "model-invalid", "model-package")
         assert str(path) in error.brief
         assert (error.brief + error.remedy).isprintable()
         assert len(error.brief + error.remedy) < 2000

@@ -122,5 +122,6 @@ def test_pictures_that_are_too_wide(width: int, wide: bool) -> None:
 
 def test_every_warning_is_documented() -> None:
     page = (ROOT / "docs" / "inspect.md").read_text().partition("## Warnings")[2].partition("\n## ")[0]
-    code = (ROOT / "src" / "coralforge" / "edgetpu" / "warnings.py").read_text()
-    assert set(re.findall(r"^\| `([a-z-]+)`", page, re.M)) == set(re.findall(r'return Warning\("([a-z-]+)"', code))
+    source = ROOT / "src" / "coralforge"
+    code = "".join((source / name).read_text() for name in ("edgetpu/warnings.py", "inspect/statement.py"))
+    assert set(re.findall(r"^\| `([a-z-]+)`", page, re.M)) == set(re.findall(r'\bWarning\("([a-z-]+)"', code))

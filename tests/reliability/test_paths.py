@@ -127,11 +127,6 @@ ODD = {
 }
 
 
-def odd_names() -> dict[str, str]:
-    """Names that a file can have. Where one has an ending, it is put before that."""
-    return ODD
-
-
 def impossible(folder: Path) -> dict[str, str]:
     """Paths that name nothing that can be read or written."""
     return {

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coralforge.errors import ExitCode
+
 _CPP = ("*.cc", "*.cpp", "*.h", "*.c")
 _CPP_FOLDERS = ("device", "simulator", "templates/consumer")
 _SHELL = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash")
@@ -62,15 +64,31 @@ def format_tools(root: Path) -> tuple[Tool, ...]:
 def run_tools(root: Path, tools: Sequence[Tool]) -> int:
     """Run all tools in the folder ``root``; returns 0, or the exit status of the first that failed.
 
-    All run, so that one call shows everything that is to be mended.
+    All run, so that one call shows everything that is to be mended. After Ctrl-C no further one does.
     """
     failed = 0
     for tool in tools:
-        done = subprocess.run(tool.command(), cwd=root, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
+        status, stopped = _wait(subprocess.Popen(tool.command(), cwd=root, stdin=subprocess.DEVNULL))
+        if stopped:
+            return status or ExitCode.CANCELLED
+        if status:
             print(f"lint: {tool.name} {tool.arguments[0] if tool.arguments else ''} found something", file=sys.stderr)
-        failed = failed or done.returncode
+        failed = failed or status
     return failed
+
+
+def _wait(process: subprocess.Popen[bytes]) -> tuple[int, bool]:
+    """A tool's exit status, and whether Ctrl-C came meanwhile.
+
+    The tool got it, too, and ends in its own time: pytest says where it was and removes what its tests made.
+    `subprocess.run` would kill it after a quarter of a second.
+    """
+    stopped = False
+    while True:
+        try:
+            return process.wait(), stopped
+        except KeyboardInterrupt:
+            stopped = True
 
 
 def _cpp_files(root: Path) -> tuple[str, ...]:

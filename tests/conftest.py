@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.patience import NET
+from tests.support.second_engine import ABSENT, possible
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTDATA = ROOT / "tests" / "data"
@@ -101,6 +102,7 @@ THINGS = (
         "libedgetpu's source is not on this machine (set CORALFORGE_TEST_LIBEDGETPU or CORALFORGE_MIRROR)",
         in_ci=False,
     ),
+    Thing("second_engine", possible, ABSENT, in_ci=False),
     Thing(
         "edgetpu_compiler",
         lambda: "CORALFORGE_TEST_COMPILER" in os.environ,
@@ -124,15 +126,19 @@ def testdata(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """SIGINT and SIGTERM do in the test, and in what it starts, what they do at a terminal.
+    """SIGINT, SIGTERM and SIGHUP do in the test, and in what it starts, what they do at a terminal.
 
-    A script that starts the tests in the background hands SIGINT down ignored, and so would every program.
+    A script that starts the tests in the background hands SIGINT down ignored, nohup SIGHUP; so would every program.
     """
-    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
-    terminate = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    usual: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, terminate)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,8 @@ import errno
 import json
 import os
 import shutil
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from coralforge.errors import CoralforgeError, ExitCode, missing_error, user_error
@@ -22,6 +21,7 @@ from coralforge.events import Note, Sink
 from coralforge.plan import Action, Inputs
 from coralforge.settings import Cache
 from coralforge.util import atomic, cachedir, inventory
+from coralforge.util.scratch import remove_tree
 
 RECORD = "artifact.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -66,10 +66,10 @@ def _reference(cache: Cache, target: str) -> Path:
 
 @contextmanager
 def staging(cache: Cache, name: str) -> Iterator[Path]:
-    """An empty folder beside the store, removed at the end unless it was renamed away."""
+    """An empty folder beside the store, removed at the end unless it was renamed away. Only one at a time."""
     folder = cache.tmp / f"{name}-{os.getpid()}"
-    remove_tree(folder)
     try:
+        _sweep(cache)  # again: a killed run's container may have written until the runner ended it
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
@@ -170,11 +170,28 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
     except OSError as error:
         raise _storage_error(cache, error) from error
     try:
-        for leftover in cache.tmp.iterdir():  # of killed runs: we are the only one now
-            remove_tree(leftover)
+        _sweep(cache)
         yield
     finally:
         lock.release()
+
+
+def tidy(cache: Cache) -> None:
+    """Remove what killed runs left, unless another run is at work: for a run that has nothing to do itself."""
+    if not (cache.tmp.is_dir() and any(cache.tmp.iterdir())):
+        return
+    from filelock import FileLock, Timeout
+
+    with suppress(Timeout, OSError), FileLock(cache.lock, mode=0o644, timeout=0):
+        _sweep(cache)
+
+
+def _sweep(cache: Cache) -> None:
+    """Remove what killed runs left: whoever has the lock has one staging folder at a time, so all else is theirs."""
+    with suppress(FileNotFoundError):
+        for leftover in list(cache.tmp.iterdir()):
+            with suppress(OSError):  # something still writes to it; then it goes later
+                remove_tree(leftover)
 
 
 def _claim(cache: Cache) -> None:
@@ -188,16 +205,3 @@ def _claim(cache: Cache) -> None:
             details=", ".join(foreign[:5] + (["..."] if len(foreign) > 5 else [])),
             remedy="choose a folder that is empty or new: 'cache' in pipeline.yaml, or CORALFORGE_CACHE",
         )
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a file or folder, also one with read-only folders in it; absent is fine."""
-
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.is_dir():
-        for folder, _, _ in os.walk(path):
-            mode = Path(folder).stat().st_mode
-            if not mode & stat.S_IWUSR:
-                Path(folder).chmod(mode | stat.S_IRWXU)
-        shutil.rmtree(path)

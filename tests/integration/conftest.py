@@ -20,7 +20,8 @@ import pytest
 from coralforge.board import board as boards
 from coralforge.board.board import Board
 from coralforge.config.arch import Arch
-from coralforge.containers.docker import DockerRunner, connect
+from coralforge.containers.docker import DockerRunner
+from coralforge.containers.engine import connect
 from coralforge.quantize.environment import find_python
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT, TESTDATA, libedgetpu_options

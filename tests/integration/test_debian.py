@@ -19,9 +19,10 @@ from coralforge.bundle.deb.build import lay_out
 from coralforge.config.arch import Arch
 from coralforge.config.base import Variant
 from coralforge.config.userlands import USERLANDS
-from coralforge.containers.docker import LABEL, PID_LABEL, connect
+from coralforge.containers.engine import connect
 from coralforge.containers.image import Image, board, board_run, make_image
 from coralforge.containers.image_maker import ImageMaker
+from coralforge.containers.owner import labels
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from coralforge.templates import render_bundle
@@ -61,7 +62,7 @@ class Systems:
             ["sh", "-c", f'(set -eu; . /scripts/helpers.sh; {script}) 2>&1; echo "exit status $?"'],
             remove=True,
             network_mode="none",
-            labels={LABEL: "1", PID_LABEL: str(os.getpid())},
+            labels=labels(),
             volumes={
                 str(path): {"bind": target, "mode": "ro"} for path, target in {RECIPES: "/scripts", **mounts}.items()
             },

@@ -20,7 +20,7 @@ from coralforge.board.board import Board
 from coralforge.board.remote import Ran
 from coralforge.board.ssh import GUEST, ROOT, USER
 from coralforge.config.arch import Arch
-from coralforge.containers.docker import connect
+from coralforge.containers.engine import connect
 from tests.conftest import ROOT as PROJECT
 from tests.conftest import SAMPLE
 from tests.integration.conftest import BOARD_NAME, Checkout, make_bundle

@@ -36,6 +36,13 @@ def test_the_part_is_the_bundle_under_a_releases_name(release: Path, bundle: Pat
     assert of_file(release / "made" / f"{NAME}.tar.gz") == of_file(bundle)
 
 
+def test_the_packages_of_the_bundle_are_in_it(release: Path, cli: Checkout) -> None:
+    ran = cli.invoke("bundle", "--arch", "aarch64", "--variant", "simulated", "--format", "deb")
+    assert ran.status == 0, ran.stderr
+    made = {path.name: of_file(path) for path in (cli.root / "dist").glob("*_arm64.deb")}
+    assert {path.name: of_file(path) for path in (release / "made").glob("*.deb")} == made != {}
+
+
 def test_a_stranger_finds_it_right(release: Path, cli: Checkout) -> None:
     archive = release / "made" / f"{NAME}.tar.gz"
     ran = cli.invoke("verify", "--bundle", str(archive), "--signers", str(release / "signers"))

@@ -26,8 +26,8 @@ from coralforge.plan import Stage
 from coralforge.settings import Cache, Options, Project, resolve
 from coralforge.sources.records import Tree
 from coralforge.sources.trees import trees
-from coralforge.store import remove_tree
 from coralforge.templates import render_toolchains, write_files
+from coralforge.util.scratch import remove_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

@@ -25,6 +25,7 @@ from coralforge.plan import Action, SourceFact, Stage
 from coralforge.settings import Cache, Settings
 from coralforge.sources.trees import survey_sources, tree_folder
 from coralforge.util.fingerprint import of_file
+from coralforge.util.scratch import remove_tree
 from tests.conftest import ROOT
 from tests.support.faults import farm
 
@@ -82,7 +83,7 @@ class Room:
                 store.discard(self.cache, action)
 
     def forget_tree(self, fact: SourceFact) -> None:
-        store.remove_tree(self.tree(fact))
+        remove_tree(self.tree(fact))
         self.tree(fact).with_name(f"{self.tree(fact).name}.json").unlink()
 
     def bundle(self) -> Ending:

@@ -12,6 +12,7 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
 from coralforge.plan import Action, Stage
 from coralforge.settings import Cache
+from coralforge.util.scratch import remove_tree
 from tests.support.patience import NET
 
 ACTION = Action(Stage.PREFIX, "prefix", True, "", "k" * 64, (("input", "1"),))
@@ -85,6 +86,38 @@ def test_leftovers_of_a_killed_run_are_removed(cache: Cache) -> None:
         assert list(cache.tmp.iterdir()) == []
 
 
+def test_a_leftover_that_still_changes_is_no_error(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed run's container writes to its folder until the runner has ended it; then the folder goes too."""
+    (cache.tmp / "old-123").mkdir(parents=True)
+
+    def busy(path: Path) -> None:
+        raise OSError(39, "Directory not empty")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "remove_tree", busy)
+        holding = store.exclusive(cache, Recorder())
+        holding.__enter__()
+    with store.staging(cache, "new") as folder:
+        assert list(cache.tmp.iterdir()) == [folder]
+    holding.__exit__(None, None, None)
+
+
+def test_leftovers_go_though_there_is_nothing_to_do(cache: Cache) -> None:
+    """A run that was killed between its last rename and its end."""
+    (cache.tmp / "old-123").mkdir(parents=True)
+    store.tidy(cache)
+    assert list(cache.tmp.iterdir()) == []
+
+
+def test_what_another_run_works_with_is_no_leftover(cache: Cache) -> None:
+    with store.exclusive(cache, Recorder()), store.staging(cache, "new") as folder:
+        child = multiprocessing.get_context("fork").Process(target=store.tidy, args=(cache,))
+        child.start()
+        child.join(NET)
+        assert child.exitcode == 0
+        assert folder.is_dir()
+
+
 def _hold(cache: Cache, ready: object, go: object) -> None:
     with store.exclusive(cache, Recorder()):
         ready.set()  # type: ignore[attr-defined]
@@ -117,7 +150,7 @@ def test_remove_tree_removes_read_only_folders_and_not_what_links_point_to(tmp_p
     (tree / "inner" / "file").write_text("")
     (tree / "link").symlink_to(keep)
     (tree / "inner").chmod(0o500)
-    store.remove_tree(tree)
+    remove_tree(tree)
     assert not tree.exists()
     assert (keep / "file").exists()
 

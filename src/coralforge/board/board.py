@@ -12,9 +12,9 @@ from typing import Any
 
 from coralforge.board import machine
 from coralforge.board.ssh import Ssh, SshFiles
-from coralforge.containers import background
+from coralforge.containers import background, owner
 from coralforge.containers.background import Background
-from coralforge.containers.docker import PID_LABEL, container_owner
+from coralforge.containers.docker import container_owner
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.errors import CoralforgeError, build_error, user_error
 from coralforge.events import Note, Sink, Step
@@ -138,7 +138,7 @@ def start(client: Any, place: Place, image: str, sink: Sink, *, temporary: bool 
     virtual = machine.Machine(public_key=place.ssh.make_key(), kvm=machine.kvm_usable())
     labels = {LABEL: str(place.folder), "coralforge.image": image}
     if temporary:
-        labels[PID_LABEL] = str(os.getpid())
+        labels |= {**owner.labels(), **labels}
     try:
         made = background.start(client, _spec(place, image, virtual), place.container, labels, (machine.SSH_PORT,))
         place.ssh.write_config(made.ports[machine.SSH_PORT])

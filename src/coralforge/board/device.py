@@ -14,8 +14,9 @@ from coralforge.board.board import LABEL, Board
 from coralforge.board.ssh import ROOT
 from coralforge.config.arch import EMULATED
 from coralforge.containers import background
-from coralforge.containers.docker import PID_LABEL, container_owner
+from coralforge.containers.docker import container_owner
 from coralforge.containers.image import board_run
+from coralforge.containers.owner import OF_PROCESS
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.errors import CoralforgeError, build_error, user_error
 
@@ -53,8 +54,8 @@ def plug(client: Any, board: Board, files: DeviceFiles, port: int = 1) -> None:
         background.remove(client, container)
     spec = _spec(board, files, port)
     labels = {LABEL: str(board.place.folder)}
-    if (mine := background.find(client, board.place.container)) is not None and PID_LABEL in mine.labels:
-        labels[PID_LABEL] = mine.labels[PID_LABEL]
+    if (mine := background.find(client, board.place.container)) is not None:
+        labels |= {name: mine.labels[name] for name in OF_PROCESS if name in mine.labels}
     background.start(client, spec, container, labels)
     try:
         _wait_for(client, board, container, port)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import platform
-import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from coralforge.containers.spec import Finished
 from coralforge.errors import CoralforgeError, missing_error, smoke_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.util import atomic
+from coralforge.util.scratch import scratch
 
 _MAX_REPORT = 1 << 20
 _TAIL = 20
@@ -115,15 +115,14 @@ def run_smoke(
     """
     for old in (report, *([page] if page else [])):
         _remove(old)  # what an earlier run said must not stand when this one fails
-    work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="smoke-", dir=work) as scratch:
-        opened = open_archive(archive, Path(scratch, "bundle"))
-        out = Path(scratch, "report")
+    with scratch(work, "smoke") as folder:
+        opened = open_archive(archive, folder / "bundle")
+        out = folder / "report"
         out.mkdir(mode=0o777)
         out.chmod(0o777)  # whatever uid the runner uses
         lines: deque[str] = deque(maxlen=_TAIL)
         sink.emit(Step("smoke"))
-        finished = _run(bench, Trial(opened, out, Path(scratch)), lines, sink)
+        finished = _run(bench, Trial(opened, out, folder), lines, sink)
         sink.emit(Step("smoke", finished.seconds))
         image = _image(bench, opened, out, lines, finished)
         result = _read(BoardReport, out / REPORT, lines, finished)

@@ -19,7 +19,7 @@ from coralforge.commands.pipeline import load_settings
 from coralforge.config.arch import EMULATED
 from coralforge.config.userlands import BOOKWORM
 from coralforge.console import make_sink
-from coralforge.containers.docker import connect
+from coralforge.containers.engine import connect
 from coralforge.containers.image import emulated_board
 from coralforge.containers.image_maker import ImageMaker
 from coralforge.errors import user_error

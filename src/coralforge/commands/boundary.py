@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,19 +15,22 @@ from typing import Any
 from coralforge.errors import CoralforgeError, ExitCode, system_error
 from coralforge.util.plain import plain, plain_stdout
 from coralforge.util.signals import STOPPING
+from coralforge.util.streams import OutputError, lasting_output
 
 
 def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
     """Run one verb and leave the process with its exit code unless that is 0.
 
-    The first Ctrl-C (or SIGTERM) stops cleanly: containers are removed, staging folders too. The second
-    one leaves at once; the next run removes what stayed. A signal that was ignored before stays ignored: a script
-    that starts a run in the background does not want the Ctrl-C that is meant for the script to reach it.
+    The first Ctrl-C (or SIGTERM, or SIGHUP, when a terminal is closed) stops cleanly: containers are removed, and
+    staging folders too. The second one leaves at once; the next run removes what stayed. A signal that was ignored
+    before stays ignored: a script that starts a run in the background does not want the Ctrl-C that is meant for the
+    script to reach it. Who closes a pipe that is written to (`invoke ... | head`) wants no more words: the work is
+    done all the same, and exit code 0 says that it was.
     """
     previous = {number: signal.getsignal(number) for number in STOPPING}
     _on_stopping(_first_signal)
     try:
-        with plain_stdout():
+        with lasting_output(), plain_stdout():
             code = _guarded(verb, *arguments, **options)
     finally:
         for number, handler in previous.items():
@@ -38,14 +42,16 @@ def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
 def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> ExitCode:
     try:
         verb(*arguments, **options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except CoralforgeError as error:
         return _told(error)
     except KeyboardInterrupt:
         _print("cancelled: stopped cleanly; finished work is kept")
         return ExitCode.CANCELLED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `invoke ... | head` is fine
-        return ExitCode.OK
+    except OutputError as error:
+        _print(f"error: stdout cannot be written: {error}\n  [output-write, exit {int(ExitCode.MISSING)}]")
+        return ExitCode.MISSING
     except Exception as error:
         known = system_error(error) if isinstance(error, OSError) else None
         if known is not None:
@@ -84,12 +90,20 @@ def _on_stopping(handler: Callable[[int, object], None]) -> None:
 
 def _first_signal(_number: int, _frame: object) -> None:
     _on_stopping(_second_signal)
-    _print("\nstopping; once more to leave at once")
+    _print_now("\nstopping; once more to leave at once\n")
     raise KeyboardInterrupt
 
 
 def _second_signal(_number: int, _frame: object) -> None:
+    if os.isatty(2):
+        _print_now("\x1b[?25h")  # the cursor, which the progress bars hide
     os._exit(int(ExitCode.CANCELLED))
+
+
+def _print_now(text: str) -> None:
+    """Past the buffer of stderr, which the signal may have found in the middle of a write."""
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())
 
 
 def _print(text: str) -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from coralforge import store
 from coralforge.containers import toolchain
-from coralforge.containers.docker import LABEL, DockerRunner, container_owner
+from coralforge.containers.docker import DockerRunner, container_owner
+from coralforge.containers.engine import asking
+from coralforge.containers.owner import LABEL
 from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink
 from coralforge.pipeline.survey import collect
 from coralforge.settings import Settings
 from coralforge.sources.trees import tree_folder
+from coralforge.util.scratch import remove_tree
 
 # The last are temporary files, which a killed run leaves.
 PRODUCTS = ("coralforge-*.tar.gz", "coralforge-*.tar.gz.sha256", "coralforge-*.smoke.json", ".coralforge-*")
@@ -35,7 +38,7 @@ def clean(settings: Settings, everything: bool, sink: Sink) -> str:
         with store.exclusive(cache, sink):
             size = sum(_size(folder) for folder in folders)
             for folder in folders:
-                store.remove_tree(folder)
+                remove_tree(folder)
     if everything:
         size += _clean_output(settings.output)
     _clean_docker(everything, sink)
@@ -74,14 +77,17 @@ def _clean_docker(everything: bool, sink: Sink) -> None:
     except CoralforgeError:
         sink.emit(Note("Docker does not answer: its containers and images were not looked at"))
         return
-    tags = [tag for image in client.images.list() for tag in image.tags] if everything else []
+    with asking("images were looked for"):
+        tags = [tag for image in client.images.list() for tag in image.tags] if everything else []
     for tag in tags:
         if tag.startswith("coralforge-"):
-            try:
-                client.images.remove(tag, force=True)
-                sink.emit(Note(f"removed the image {tag}"))
-            except APIError as error:
-                sink.emit(Note(f"the image {tag} stays: {error.explanation or error}", "warning"))
+            said = Note(f"removed the image {tag}")
+            with asking(f"the image {tag} was removed"):
+                try:
+                    client.images.remove(tag, force=True)
+                except APIError as error:
+                    said = Note(f"the image {tag} stays: {error.explanation or error}", "warning")
+            sink.emit(said)
 
 
 def _size(path: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from coralforge.events import Note
 from coralforge.settings import Options, Settings
 from coralforge.templates import render_bundle
 from coralforge.util.paths import typed
+from coralforge.util.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,8 @@ def _candidate(settings: Settings) -> Candidate:
 
 @contextmanager
 def _opened(settings: Settings, archive: Path) -> Iterator[Opened]:
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="deploy-", dir=settings.cache.work) as scratch:
-        yield open_archive(archive, Path(scratch, "bundle"))
+    with scratch(settings.cache.work, "deploy") as folder:
+        yield open_archive(archive, folder / "bundle")
 
 
 def _roll_back(remote: Remote, request: Request) -> None:

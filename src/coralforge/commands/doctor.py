@@ -57,15 +57,16 @@ def _python() -> Finding:
 
 
 def _docker() -> list[Finding]:
-    from coralforge.containers.docker import connect
+    from coralforge.containers.engine import asking, connect
 
     try:
         client = connect()
-        version = client.version()
+        with asking("it was asked what it has"):
+            version, images = client.version(), client.images.list()
     except CoralforgeError as error:
         return [Finding("docker engine", "missing", error.details or error.brief, error.remedy)]
     found = [Finding("docker engine", "ok", f"{version.get('Version')} (API {version.get('ApiVersion')})")]
-    tags = sorted(tag for image in client.images.list() for tag in image.tags if tag.startswith("coralforge-"))
+    tags = sorted(tag for image in images for tag in image.tags if tag.startswith("coralforge-"))
     found.append(Finding("images", "ok", ", ".join(tags) or "none yet; invoke image makes them"))
     return found
 

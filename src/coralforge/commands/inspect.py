@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,8 +81,8 @@ def _compare(request: Request) -> None:
 
 def _replace_letters() -> None:
     """Names may have letters that the terminal has not."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="replace")
 
 
 def _write(inspection: Inspection, files: dict[str, Path]) -> None:

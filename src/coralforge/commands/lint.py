@@ -46,6 +46,7 @@ def lint_tools(root: Path) -> tuple[Tool, ...]:
         Tool("clang-format", ("--dry-run", "--Werror", *_cpp_files(root)), module=False),
         Tool("shellcheck", _shell_files(root), module=False),
         Tool("check-jsonschema", ("--builtin-schema", "vendor.github-workflows", *_workflows(root)), module=False),
+        Tool("check-jsonschema", ("--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml"), module=False),
         Tool("zizmor", ("--offline", "--no-progress", "--quiet", *_workflows(root)), module=False),
     )
 

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from coralforge.edgetpu.warnings import warnings
 from coralforge.errors import missing_error, user_error
 from coralforge.events import Note, Sink, Step
 from coralforge.tflite.model import Model, read_given
+from coralforge.util.scratch import scratch
 
 _NAMED = 10  # operations in a warning
 _STEM = 100  # characters of a model's name that the compiler gets to see
@@ -193,8 +193,7 @@ def _room(work: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _workspace(work: Path) -> Iterator[Path]:
     """A folder with ``in`` and ``out``, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="compile-", dir=work, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with scratch(work, "compile") as folder:
         for part in (INPUTS, OUTPUTS):
             (folder / part).mkdir(mode=0o755)
             (folder / part).chmod(0o755)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coralforge.containers.docker import LABEL, container_owner, creation, lines
+from coralforge.containers.docker import container_owner, creation, lines
+from coralforge.containers.engine import asking
+from coralforge.containers.owner import LABEL
 from coralforge.containers.spec import ContainerSpec
 from coralforge.errors import build_error, missing_error
 
@@ -35,14 +36,20 @@ def start(
     Raises:
         CoralforgeError: ``image-missing`` (exit code 3); ``docker-lost`` (5).
     """
-    container = None
-    with _docker(spec):
-        container = client.containers.create(
-            name=name,
-            labels={LABEL: "1", **labels},
-            ports={f"{port}/tcp": ("127.0.0.1", None) for port in ports},
-            **creation(spec, container_owner()),
-        )
+    from docker.errors import ImageNotFound
+
+    with asking(f"the container {name} was started"):
+        try:
+            container = client.containers.create(
+                name=name,
+                labels={LABEL: "1", **labels},
+                ports={f"{port}/tcp": ("127.0.0.1", None) for port in ports},
+                **creation(spec, container_owner()),
+            )
+        except ImageNotFound as error:
+            raise missing_error(
+                f"the image {spec.image} is not there", reason="image-missing", remedy="run the same command again"
+            ) from error
         try:
             container.start()
         except BaseException:
@@ -58,29 +65,31 @@ def find(client: Any, name: str) -> Background | None:
     """The container of that name, whether it runs or has ended; None if there is none."""
     from docker.errors import NotFound
 
-    try:
-        container = client.containers.get(name)
-        return _background(container)
-    except NotFound:
-        return None
+    with asking(f"the container {name} was looked for"):
+        try:
+            return _background(client.containers.get(name))
+        except NotFound:
+            return None
 
 
 def labelled(client: Any, label: str) -> list[Background]:
     """All containers with that label."""
-    containers = client.containers.list(all=True, ignore_removed=True, filters={"label": label})
-    return [_background(container) for container in containers]
+    with asking(f"containers with the label {label} were looked for"):
+        containers = client.containers.list(all=True, ignore_removed=True, filters={"label": label})
+        return [_background(container) for container in containers]
 
 
 def stop(client: Any, name: str, seconds: int) -> bool:
     """Ask a container to end, and end it after ``seconds``; says whether it ran. It stays, to be looked at."""
     from docker.errors import NotFound
 
-    try:
-        container = client.containers.get(name)
-        ran = container.status == "running"
-        container.stop(timeout=seconds)
-    except NotFound:
-        return False
+    with asking(f"the container {name} was stopped"):
+        try:
+            container = client.containers.get(name)
+            ran = container.status == "running"
+            container.stop(timeout=seconds)
+        except NotFound:
+            return False
     return bool(ran)
 
 
@@ -88,13 +97,14 @@ def remove(client: Any, name: str) -> bool:
     """End and remove the container of that name; says whether there was one."""
     from docker.errors import APIError, NotFound
 
-    try:
-        client.containers.get(name).remove(force=True)
-    except NotFound:
-        return False
-    except APIError as error:
-        if error.status_code != _IN_PROGRESS:
-            raise
+    with asking(f"the container {name} was removed"):
+        try:
+            client.containers.get(name).remove(force=True)
+        except NotFound:
+            return False
+        except APIError as error:
+            if error.status_code != _IN_PROGRESS:
+                raise
     return True
 
 
@@ -107,23 +117,3 @@ def _background(container: Any) -> Background:
     running = container.status in ("created", "running")
     said = () if running else tuple(lines(iter([container.logs(tail=_LOG_LINES)])))
     return Background(container.name, running, container.labels, ports, said)
-
-
-@contextlib.contextmanager
-def _docker(spec: ContainerSpec) -> Iterator[None]:
-    from docker.errors import DockerException, ImageNotFound
-    from requests import RequestException
-
-    try:
-        yield
-    except ImageNotFound as error:
-        raise missing_error(
-            f"the image {spec.image} is not there", reason="image-missing", remedy="run the same command again"
-        ) from error
-    except (DockerException, RequestException, OSError) as error:
-        raise build_error(
-            f"Docker could not start the container '{spec.name}'",
-            reason="docker-lost",
-            details=(str(error).splitlines() or [type(error).__name__])[0][:300],
-            remedy="look at Docker's own log, then run the same command again",
-        ) from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coralforge.containers.docker import LABEL
+from coralforge.containers.engine import asking, lost, within_time
+from coralforge.containers.owner import LABEL
 from coralforge.errors import missing_error
 from coralforge.events import Note, Sink
 from coralforge.sources.debian import archive_uri
@@ -24,20 +26,42 @@ BASE = base_tag(BASE_SUITE)
 
 
 def ensure_base(client: Any, tmp: Path, sink: Sink, suite: str = BASE_SUITE) -> None:
-    """Have the base of a suite in Docker. Raises CoralforgeError: ``base-image``, exit code 3."""
-    from docker.errors import APIError, ImageNotFound
+    """Have the base of a suite in Docker.
 
-    try:
-        client.images.get(base_tag(suite))
+    Raises:
+        CoralforgeError: ``base-image`` (exit code 3), ``docker-lost`` (5).
+    """
+    from docker.errors import APIError
+
+    if has(client, base_tag(suite)):
         return
-    except ImageNotFound:
-        pass
-    try:
-        sink.emit(Note(f"base image: pulling {_pulled(suite)}"))
-        client.images.pull(_pulled(suite)).tag(base_tag(suite))
-    except APIError as error:
-        sink.emit(Note(f"no container registry answers ({_first_line(error)}); making the base from Debian packages"))
+    sink.emit(Note(f"base image: pulling {_pulled(suite)}"))
+    refused = None
+    doing = f"the image {_pulled(suite)} was pulled"
+    with asking(doing):
+        try:
+            within_time(lambda: client.images.pull(_pulled(suite)), client, doing).tag(base_tag(suite))
+        except APIError as error:
+            refused = _first_line(error)
+    if refused is not None:
+        sink.emit(Note(f"no container registry answers ({refused}); making the base from Debian packages"))
         _bootstrap_base(client, tmp, sink, suite)
+
+
+def has(client: Any, tag: str) -> bool:
+    """Whether Docker has an image. Raises CoralforgeError: ``docker-lost``, exit code 5."""
+    return labels_of(client, tag) is not None
+
+
+def labels_of(client: Any, tag: str) -> Mapping[str, str] | None:
+    """The labels of an image; None where Docker does not have it. Raises as :func:`has`."""
+    from docker.errors import ImageNotFound
+
+    with asking(f"the image {tag} was looked for"):
+        try:
+            return dict(client.images.get(tag).labels)
+        except ImageNotFound:
+            return None
 
 
 def _pulled(suite: str) -> str:
@@ -69,10 +93,24 @@ def _bootstrap_base(client: Any, tmp: Path, sink: Sink, suite: str) -> None:
                 details="\n".join(done.stderr.splitlines()[-12:]),
                 remedy="look at this machine's apt configuration and at the space in " + str(tmp),
             )
-        repository, tag = base_tag(suite).split(":")
-        client.api.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"LABEL {LABEL}=1"])
+        _import(client, tar, suite)
     finally:
         tar.unlink(missing_ok=True)
+
+
+def _import(client: Any, tar: Path, suite: str) -> None:
+    repository, tag = base_tag(suite).split(":")
+    doing = f"the image {base_tag(suite)} was imported"
+
+    def call() -> object:
+        return client.api.import_image_from_file(
+            str(tar), repository=repository, tag=tag, changes=[f"LABEL {LABEL}=1"]
+        )
+
+    with asking(doing):
+        within_time(call, client, doing)
+    if not has(client, base_tag(suite)):  # an answer that is cut off says nothing of success
+        raise lost(doing, "its answer ended, and the image is not there")
 
 
 def _first_line(error: Exception) -> str:

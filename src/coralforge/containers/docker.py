@@ -15,37 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from coralforge.containers.engine import asking, connect, lost, watched
+from coralforge.containers.owner import labels, reap
 from coralforge.containers.spec import ContainerSpec, Finished
-from coralforge.errors import CoralforgeError, build_error, missing_error
+from coralforge.errors import missing_error
 
-LABEL = "coralforge"
-PID_LABEL = "coralforge.pid"
 FALLBACK_ID = 1000
 WAIT_SECONDS = 30.0
-
-
-def connect() -> Any:
-    """A docker-py client of the engine that the environment points to.
-
-    Raises:
-        CoralforgeError: ``docker-unreachable``, exit code 3.
-    """
-    from docker.errors import DockerException
-
-    import docker
-
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except (DockerException, OSError) as error:
-        raise missing_error(
-            "Docker Engine does not answer",
-            reason="docker-unreachable",
-            details=str(error).splitlines()[0][:300],
-            remedy="start it (systemctl start docker), add yourself to the group docker, or install it with "
-            "scripts/bootstrap --install doctor",
-        ) from error
-    return client
 
 
 def container_owner() -> tuple[int, int]:
@@ -55,34 +31,34 @@ def container_owner() -> tuple[int, int]:
 
 
 class DockerRunner:
-    """Runs each :class:`ContainerSpec` in a fresh container that is gone afterwards, however it ends."""
+    """Runs each :class:`ContainerSpec` in a fresh container that is gone afterwards, however it ends.
+
+    Making one removes the containers of killed runs. Raises as ``connect``, and CoralforgeError: ``docker-lost``.
+    """
 
     def __init__(self, client: Any | None = None) -> None:
         self.client = client if client is not None else connect()
-        self._reap()
+        reap(self.client)
 
     def owner(self) -> tuple[int, int]:
         return container_owner()
 
     def run(self, spec: ContainerSpec, on_line: Callable[[str], None]) -> Finished:
-        from docker.errors import DockerException
-        from requests import RequestException
-
         started = time.monotonic()
-        container = None
-        try:
-            container = self._create(spec)
-            stream = container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
-            with contextlib.closing(stream):
-                container.start()
-                for line in lines_of_both(stream):
+        doing = f"the container '{spec.name}' was running"
+        name = f"coralforge-{spec.name}-{uuid.uuid4().hex[:8]}"
+        with self._gone_afterwards(name):
+            with asking(doing):
+                container = self._create(spec, name)
+                stream = container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
+            with contextlib.ExitStack() as closing:
+                closing.callback(_close, stream)
+                with asking(doing):
+                    container.start()
+                for line in lines_of_both(watched(stream, doing, _Watch(container, doing))):
                     on_line(line)
-            status, out_of_memory = self._outcome(container)
-        except (DockerException, RequestException, OSError) as error:
-            raise _lost(spec, error) from error
-        finally:
-            if container is not None:
-                self._remove(container)
+            with asking(doing):
+                status, out_of_memory = self._outcome(container)
         return Finished(status, out_of_memory, time.monotonic() - started)
 
     def _outcome(self, container: Any) -> tuple[int, bool]:
@@ -91,32 +67,52 @@ class DockerRunner:
         container.reload()
         return status, bool(container.attrs["State"].get("OOMKilled"))
 
-    def _create(self, spec: ContainerSpec) -> Any:
+    def _create(self, spec: ContainerSpec, name: str) -> Any:
         from docker.errors import ImageNotFound
 
         try:
-            return self.client.containers.create(
-                name=f"coralforge-{spec.name}-{uuid.uuid4().hex[:8]}",
-                labels={LABEL: "1", PID_LABEL: str(os.getpid())},
-                **creation(spec, self.owner()),
-            )
+            return self.client.containers.create(name=name, labels=labels(), **creation(spec, self.owner()))
         except ImageNotFound as error:
             raise missing_error(
                 f"the image {spec.image} is not there", reason="image-missing", remedy="run invoke image"
             ) from error
 
-    def _remove(self, container: Any) -> None:
+    @contextlib.contextmanager
+    def _gone_afterwards(self, name: str) -> Iterator[None]:
+        """Removed by its name: the engine may have made it though its answer never came, or Ctrl-C came first."""
+        try:
+            yield
+        finally:
+            try:
+                self._remove(name)
+            except KeyboardInterrupt:
+                self._remove(name)
+                raise
+
+    def _remove(self, name: str) -> None:
         # The daemon may be the very thing that died; then the next run reaps the container by its label.
         with contextlib.suppress(Exception):
-            container.remove(force=True)
+            self.client.api.remove_container(name, force=True)
 
-    def _reap(self) -> None:
-        """Remove containers whose client process no longer exists."""
-        with contextlib.suppress(Exception):
-            for container in self.client.containers.list(all=True, filters={"label": PID_LABEL}):
-                pid = container.labels.get(PID_LABEL, "")
-                if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
-                    self._remove(container)
+
+class _Watch:
+    """Asked when a container has long said nothing: whether it still runs, which only a running engine answers."""
+
+    def __init__(self, container: Any, doing: str) -> None:
+        self._container = container
+        self._doing = doing
+        self._ended = False
+
+    def __call__(self) -> None:
+        if self._ended:
+            raise lost(self._doing, "the container ended, but its output does not")
+        self._container.reload()
+        self._ended = self._container.status not in ("created", "running")  # its last words may be on their way
+
+
+def _close(stream: Any) -> None:
+    with contextlib.suppress(Exception):  # of a connection that is gone
+        stream.close()
 
 
 def creation(spec: ContainerSpec, owner: tuple[int, int]) -> dict[str, Any]:
@@ -191,12 +187,3 @@ def _mount(source: Path, target: str, writable: bool) -> Any:
     from docker.types import Mount
 
     return Mount(target, str(source), type="bind", read_only=not writable)
-
-
-def _lost(spec: ContainerSpec, error: Exception) -> CoralforgeError:
-    return build_error(
-        f"Docker failed while the container '{spec.name}' was running",
-        reason="docker-lost",
-        details=str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
-        remedy="look at Docker's own log, then run the same command again; finished work is kept",
-    )

@@ -57,6 +57,7 @@ def run_plan(settings: Settings, goal: Stage, sink: Sink) -> Result:
             actions = _execute(run, goal)
             timings = tuple(run.timings)
     else:
+        store.tidy(settings.cache)
         timings = ()
     store.remember(settings.cache, target_name(settings), actions)
     places = {a.stage: store.location(settings.cache, a) for a in actions if a.stage in ARTIFACTS}

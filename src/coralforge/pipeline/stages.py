@@ -6,7 +6,6 @@ return, so what is in the store has passed them.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
 from coralforge.templates import PROGRAMS, render_bundle, render_consumer, write_files
+from coralforge.util.scratch import scratch
 
 if TYPE_CHECKING:
     from coralforge.elf import Policy
@@ -170,10 +170,9 @@ def smoke_bundle(
     if not exists(runner.client, image):
         sink.emit(Step("board image"))
         ImageMaker.of(settings, runner.client, sink).ensure(image)
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="device-", dir=settings.cache.work) as scratch:
-        folder = make_device(settings, Path(scratch, "device"), sink).folder if device else None
-        Path(scratch).chmod(0o755)  # whatever uid the runner uses
+    with scratch(settings.cache.work, "device") as place:
+        folder = make_device(settings, place / "device", sink).folder if device else None
+        place.chmod(0o755)  # whatever uid the runner uses
         bench: Bench = ContainerBench(runner, image.tag, folder)
         if board:
             bench = BoardBench(runner.client, image.tag, sink, folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +39,7 @@ from coralforge.publish.verify import papers, read_statement
 from coralforge.settings import Cache, Settings
 from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
+from coralforge.util.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,52 @@ class Part:
     archive: Path
     digest: str
     manifest: Manifest
+    packages: tuple[Path, ...]
+    """The Debian packages of the bundle."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """The files that a build makes for a release: the bundle, and the Debian packages of it."""
+
+    archive: Path
+    packages: tuple[Path, ...]
+
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each package, by its name."""
+        return {path.name: of_file(path) for path in self.packages}
 
 
 def make_part(settings: Settings, origin: Origin, folder: Path, sink: Sink, twice: bool = False) -> Part:
-    """Build one platform's bundle and put it into ``folder`` under a release's name, with SBOM and provenance.
+    """Build one platform's bundle and packages, and put them into ``folder`` with SBOM and provenance.
+
+    The bundle gets a release's name; packages have theirs.
 
     Args:
-        twice: build it again, with an empty cache, and refuse it unless both have the same bytes.
+        twice: build all again, with an empty cache, and refuse it unless both have the same bytes.
 
     Raises:
         CoralforgeError: as ``run_plan``; with ``twice`` ``release-differs``, exit code 6.
     """
-    built = build_bundle(settings, sink)
-    digest = of_file(built)
-    manifest = _manifest(built)
+    built = build_products(settings, sink)
+    digest, packages = of_file(built.archive), built.digests()
+    manifest = _manifest(built.archive)
     if twice:
         _build_again(settings, built, sink)
     archive = folder / f"{PartName.of(manifest)}{ARCHIVE}"
+    places = [archive, *(folder / name for name in packages)]
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic.replacing(archive) as (copy,):
-        shutil.copyfile(built, copy)
+    with atomic.replacing(*places) as copies:
+        for source, copy in zip((built.archive, *built.packages), copies, strict=True):
+            shutil.copyfile(source, copy)
+    subjects = {archive.name: digest, **packages}
     atomic.write_all(
         {
             beside(archive, SBOM): write_sbom(manifest, digest, origin),
-            beside(archive, PROVENANCE): write_provenance(archive.name, digest, manifest, settings.toolchain, origin),
+            beside(archive, PROVENANCE): write_provenance(subjects, manifest, settings.toolchain, origin),
         }
     )
-    return Part(archive, digest, manifest)
+    return Part(archive, digest, manifest, tuple(places[1:]))
 
 
 def finish(folder: Path, project: Path, origin: Origin, key: Path | None) -> tuple[Part, ...]:
@@ -123,7 +142,24 @@ def _parts(folder: Path, origin: Origin) -> Iterator[Part]:
             raise _no_part(archive, f"by its content it is {wanted}")
         if wrong := _wrong_papers(archive, digest, manifest, origin):
             raise _no_part(archive, wrong)
-        yield Part(archive, digest, manifest)
+        packages, wrong = _packages(archive, digest)
+        if wrong:
+            raise _no_part(archive, wrong)
+        yield Part(archive, digest, manifest, packages)
+
+
+def _packages(archive: Path, digest: str) -> tuple[tuple[Path, ...], str]:
+    """The packages of a part, by its provenance; and the fault of one, empty where there is none."""
+    subjects = (one for one in read_statement(archive).subject if one.digest.sha256 != digest)
+    said = {one.name or "": one.digest.sha256 for one in subjects}
+    wrong = [name for name, wanted in said.items() if not _is_package(archive.parent, name, wanted)]
+    if wrong:
+        return (), f"missing, or not as its provenance says: {', '.join(wrong)}"
+    return tuple(archive.with_name(name) for name in said), ""
+
+
+def _is_package(folder: Path, name: str, digest: str | None) -> bool:
+    return Path(name).name == name.strip() != "" and (folder / name).is_file() and of_file(folder / name) == digest
 
 
 def _no_part(archive: Path, details: str) -> CoralforgeError:
@@ -148,6 +184,7 @@ def _wrong_papers(archive: Path, digest: str, manifest: Manifest, origin: Origin
 def _require_no_others(folder: Path, parts: Sequence[Part]) -> None:
     own = {SUMS, SIGNATURE, LATEST, NOTES, INSTALLER}
     own |= {beside(part.archive, end).name for part in parts for end in (ARCHIVE, SBOM, PROVENANCE)}
+    own |= {path.name for part in parts for path in part.packages}
     if others := sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in own):
         raise user_error(
             f"{folder} has more in it than a release",
@@ -174,6 +211,10 @@ def _latest(parts: Sequence[Part], origin: Origin) -> bytes:
                 "simulated": part.manifest.simulated,
                 "sha256": part.digest,
                 "size": part.archive.stat().st_size,
+                "packages": [
+                    {"name": path.name, "sha256": of_file(path), "size": path.stat().st_size}
+                    for path in part.packages
+                ],
             }
             for part in parts
         ],
@@ -181,10 +222,21 @@ def _latest(parts: Sequence[Part], origin: Origin) -> bytes:
     return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
 
 
+def _listed(path: Path) -> dict[str, object]:
+    return {"name": path.name, "sha256": of_file(path), "size": path.stat().st_size}
+
+
 def build_bundle(settings: Settings, sink: Sink) -> Path:
     """The archive of the bundle in the cache, built where it is not there. Raises as ``run_plan``."""
     place = run_plan(settings, Stage.BUNDLE, sink).places[Stage.BUNDLE]
     return place / f"{settings.bundle_name}{ARCHIVE}"
+
+
+def build_products(settings: Settings, sink: Sink) -> Products:
+    """All that a release has of one platform, in the cache, built where it is not there. Raises as ``run_plan``."""
+    places = run_plan(settings, Stage.DEB, sink).places
+    packages = tuple(sorted(places[Stage.DEB].glob("*.deb")))
+    return Products(places[Stage.BUNDLE] / f"{settings.bundle_name}{ARCHIVE}", packages)
 
 
 def _manifest(archive: Path) -> Manifest:
@@ -194,17 +246,23 @@ def _manifest(archive: Path) -> Manifest:
     return manifest
 
 
-def _build_again(settings: Settings, built: Path, sink: Sink) -> None:
+def _build_again(settings: Settings, built: Products, sink: Sink) -> None:
     with fresh_cache(settings) as fresh:
-        again = build_bundle(fresh, sink)
-        if of_file(again) != of_file(built):
+        again = build_products(fresh, sink)
+        different = (
+            [] if of_file(again.archive) == of_file(built.archive) else differing(built.archive, again.archive)
+        )
+        first, second = built.digests(), again.digests()
+        different += [f"{name} differs" for name in first if first[name] != second.get(name)]
+        if different:
             raise gate_error(
-                f"{built.name} has other bytes when it is built a second time",
+                f"{built.archive.name} or a package of it has other bytes when it is built a second time",
                 reason="release-differs",
-                details="\n".join(differing(built, again)[:20]),
+                details="\n".join(different[:20]),
                 remedy="run invoke clean and try again; if it stays so, it is a bug in coralforge: please report it",
             )
-    sink.emit(Note(f"{built.name}: built twice, the second time with an empty cache: the same bytes"))
+    said = f"{built.archive.name} and {len(built.packages)} Debian packages"
+    sink.emit(Note(f"{said}: built twice, the second time with an empty cache: the same bytes"))
 
 
 @contextmanager
@@ -213,9 +271,8 @@ def fresh_cache(settings: Settings) -> Iterator[Settings]:
 
     The builder image is not made again: its name is the digest of all that goes into it.
     """
-    settings.cache.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="again-", dir=settings.cache.work) as folder:
-        cache = Cache(Path(folder, "cache"))
+    with scratch(settings.cache.work, "again") as folder:
+        cache = Cache(folder / "cache")
         # Each is a file in a folder named by its digest. Without them a source might come from another place.
         shutil.copytree(settings.cache.downloads, cache.downloads, copy_function=os.link)
         yield replace(settings, cache=cache)

@@ -7,6 +7,7 @@ adds is beside it, not in it. Equal inputs on the same builder give equal bytes:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -101,8 +102,8 @@ class Statement(Model):
         return next((d.digest.gitCommit for d in own), None)
 
 
-def write_provenance(name: str, digest: str, manifest: Manifest, toolchain: Toolchain, origin: Origin) -> bytes:
-    """The statement on the archive ``name`` with that SHA-256."""
+def write_provenance(subjects: Mapping[str, str], manifest: Manifest, toolchain: Toolchain, origin: Origin) -> bytes:
+    """The statement on the files of a part, the bundle and its packages: by name, their SHA-256."""
     definition = Definition(
         buildType="urn:coralforge:bundle:1",
         externalParameters=Parameters(arch=manifest.arch, release=manifest.release, variants=manifest.variants),
@@ -113,7 +114,7 @@ def write_provenance(name: str, digest: str, manifest: Manifest, toolchain: Tool
     )
     statement = Statement(
         _type="https://in-toto.io/Statement/v1",
-        subject=[Resource(name=name, digest=Digest(sha256=digest))],
+        subject=[Resource(name=name, digest=Digest(sha256=digest)) for name, digest in subjects.items()],
         predicateType="https://slsa.dev/provenance/v1",
         predicate=Predicate(buildDefinition=definition, runDetails=RunDetails(builder=Builder(id=origin.builder))),
     )

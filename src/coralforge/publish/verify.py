@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from coralforge.publish.sbom import bundle_digest, file_digests, source_digests
 from coralforge.publish.sign import signer
 from coralforge.sources.unpack import unpack
 from coralforge.util.fingerprint import of_file
+from coralforge.util.scratch import scratch
 
 _MAX_SBOM = 16 << 20
 _MAX_SUMS = 1 << 20
@@ -48,10 +48,9 @@ def verify(archive: Path, work: Path, signers: Path | None) -> tuple[Check, ...]
         CoralforgeError: ``ssh-missing``, ``no-space`` (exit code 3).
     """
     digest = of_file(archive)
-    work.mkdir(parents=True, exist_ok=True)
     checks = [_digest(archive, digest), _signature(archive, signers)]
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=work) as scratch:
-        folder = Path(scratch, "bundle")
+    with scratch(work, "verify") as place:
+        folder = place / "bundle"
         try:
             unpack(archive, folder, 1)
             manifest = read_manifest(folder)

@@ -19,8 +19,9 @@ from coralforge.sources.fetch import cached, verified
 from coralforge.sources.git_tree import git_tree_id
 from coralforge.sources.records import Fetched, Tree, Wanted
 from coralforge.sources.unpack import unpack
-from coralforge.store import remove_tree, staging
+from coralforge.store import staging
 from coralforge.util import atomic, inventory
+from coralforge.util.scratch import remove_tree
 
 NEEDS_REAL_VARIANT = {"libedgetpu"}
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from coralforge.util.scratch import MARK, alone, hold, remove_leftovers
+
 _MODE = 0o644
 _NAME = 50  # characters of a file's name in that of its temporary file; at 4 bytes each it must not become too long
 
@@ -28,11 +30,11 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
         temporaries = []
         for path in paths:
             with _blaming(path):
-                number, name = tempfile.mkstemp(prefix=f".{path.name[:_NAME]}.", dir=path.parent)
-                temporaries.append(Path(name))
-                stack.callback(temporaries[-1].unlink, missing_ok=True)
+                temporary, number = _temporary(path)
+                temporaries.append(temporary)
+                stack.callback(os.close, number)
+                stack.callback(temporary.unlink, missing_ok=True)
                 os.fchmod(number, _MODE)
-                os.close(number)
         yield tuple(temporaries)
         for path, temporary in zip(paths, temporaries, strict=True):
             with _blaming(path), temporary.open("rb") as stream:
@@ -53,6 +55,15 @@ def write_all(files: Mapping[Path, bytes]) -> None:
         for temporary, (path, data) in zip(temporaries, files.items(), strict=True):
             with _blaming(path):
                 temporary.write_bytes(data)
+
+
+def _temporary(path: Path) -> tuple[Path, int]:
+    """A file to write what ``path`` is to be into, and its number, which holds it. Those that killed runs left go."""
+    prefix = f".{path.name[:_NAME]}{MARK}"
+    with alone(path.parent):
+        remove_leftovers(path.parent, lambda name: name.startswith(prefix))
+        number, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+        return Path(name), hold(number)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +32,11 @@ class PlainOutput:
 def plain_stdout() -> Iterator[None]:
     """Print only what a terminal can show and is not told to do, whatever names are printed."""
     before = sys.stdout
-    if isinstance(before, io.TextIOWrapper):
-        before.reconfigure(errors="backslashreplace")  # letters that the terminal has not
+    if before is None:  # the program was started with it closed
+        yield
+        return
+    if (reconfigure := getattr(before, "reconfigure", None)) is not None:
+        reconfigure(errors="backslashreplace")  # letters that the terminal has not
     sys.stdout = PlainOutput(before)
     try:
         yield

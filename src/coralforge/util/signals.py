@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def stop_held_back() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM take effect at the end of the block, not within.
+    """Let Ctrl-C, SIGTERM and SIGHUP take effect at the end of the block, not within.
 
     For what must not be lost halfway: a process that was started, but that nobody can end yet. Python runs handlers
     in the main thread only, so in others there is nothing to hold back. What is ignored stays ignored.

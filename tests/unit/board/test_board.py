@@ -11,7 +11,7 @@ import pytest
 
 from coralforge.board import board as boards
 from coralforge.board.board import LABEL, Place, find, place_of, require, start, stop, stop_all
-from coralforge.containers.docker import PID_LABEL
+from coralforge.containers.owner import PID_LABEL
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Recorder
 

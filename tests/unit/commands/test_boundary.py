@@ -11,6 +11,7 @@ import pytest
 
 from coralforge.commands import boundary
 from coralforge.errors import ExitCode, build_error, user_error
+from coralforge.util.signals import STOPPING
 
 
 def run(verb: object) -> int:
@@ -98,7 +99,7 @@ def test_a_file_of_ours_that_is_not_there_is_a_bug(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOPPING)
 def test_ctrl_c_cleans_up_and_exits_with_130(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
     cleaned = []
 

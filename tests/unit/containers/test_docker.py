@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from coralforge.containers.docker import DockerRunner, container_owner, lines
 from coralforge.containers.spec import ContainerSpec
 from coralforge.errors import CoralforgeError, ExitCode
+from tests.support.patience import NET
 
 SPEC = ContainerSpec(name="t", image="coralforge-none", command=("true",))
 
@@ -18,9 +20,9 @@ class FakeContainer:
     """Test double of a docker-py container: prints chunks (to stderr those in pairs), then ends with a status."""
 
     def __init__(self, chunks: list[Any], status: int = 0, lost: bool = False) -> None:
-        self.chunks, self.status, self.lost = chunks, status, lost
+        self.chunks, self.code, self.lost = chunks, status, lost
+        self.status = "running"
         self.removed = False
-        self.labels = {"coralforge.pid": "999999999"}
         self.attrs = {"State": {"OOMKilled": False}}
 
     def attach(self, **_: Any) -> Any:
@@ -36,15 +38,30 @@ class FakeContainer:
     def wait(self, **_: Any) -> dict[str, int]:
         if self.lost:
             raise ConnectionError("the daemon is gone")
-        return {"StatusCode": self.status}
+        return {"StatusCode": self.code}
 
     def remove(self, **_: Any) -> None:
         self.removed = True
 
 
-def runner(container: FakeContainer, stale: list[FakeContainer] | None = None) -> DockerRunner:
-    containers = SimpleNamespace(create=lambda *a, **k: container, list=lambda **k: stale or [])
-    return DockerRunner(SimpleNamespace(containers=containers))
+class FakeApi:
+    """Test double of docker-py's lower half: knows which containers there are, and which were removed."""
+
+    def __init__(self, container: FakeContainer, listed: list[dict[str, Any]]) -> None:
+        self.container, self.listed = container, listed
+        self.removed: list[str] = []
+
+    def containers(self, **_: Any) -> list[dict[str, Any]]:
+        return self.listed
+
+    def remove_container(self, name: str, **_: Any) -> None:
+        self.removed.append(name)
+        self.container.remove()
+
+
+def runner(container: FakeContainer, listed: list[dict[str, Any]] | None = None) -> DockerRunner:
+    containers = SimpleNamespace(create=lambda *a, **k: container)
+    return DockerRunner(SimpleNamespace(containers=containers, api=FakeApi(container, listed or [])))
 
 
 def test_lines_and_status_arrive_and_the_container_goes() -> None:
@@ -78,12 +95,6 @@ def test_ctrl_c_removes_the_container() -> None:
     assert container.removed
 
 
-def test_containers_of_killed_runs_are_reaped() -> None:
-    stale = FakeContainer([])
-    runner(FakeContainer([]), [stale])
-    assert stale.removed
-
-
 def test_root_is_never_the_containers_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getuid", lambda: 0)
     assert container_owner() == (1000, 1000)
@@ -95,3 +106,70 @@ def test_root_is_never_the_containers_user(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_a_container_prints_is_harmless() -> None:
     assert list(lines(iter([b"\x1b[31mred\x00\r\n", b"\xff\xfe\n"]))) == ["[31mred", "\ufffd\ufffd"]
     assert [len(line) for line in lines(iter([b"x" * 100_000, b"\n"]), limit=1000)] == [1000, 0]
+
+
+def test_a_container_goes_whose_making_was_never_confirmed() -> None:
+    """Ctrl-C, or an engine that dies, between the engine's work and its answer."""
+    container = FakeContainer([])
+    lost = runner(container)
+
+    def create(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    lost.client.containers.create = create
+    with pytest.raises(KeyboardInterrupt):
+        lost.run(SPEC, lambda line: None)
+    [name] = lost.client.api.removed
+    assert name.startswith("coralforge-t-")
+
+
+def test_ctrl_c_while_it_is_removed_removes_it_all_the_same() -> None:
+    container = FakeContainer([])
+    stopped = runner(container)
+    came = iter([KeyboardInterrupt()])
+    remove = stopped.client.api.remove_container
+
+    def interrupted(name: str, **options: Any) -> None:
+        for stop in came:
+            raise stop
+        remove(name, **options)
+
+    stopped.client.api.remove_container = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run(SPEC, lambda line: None)
+    assert container.removed
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenPipeError()])
+def test_an_error_of_whoever_takes_the_lines_is_not_dockers(error: OSError) -> None:
+    container = FakeContainer([b"one\n"])
+
+    def full(line: str) -> None:
+        raise error
+
+    with pytest.raises(OSError) as caught:
+        runner(container).run(SPEC, full)
+    assert caught.value is error
+    assert container.removed
+
+
+def test_a_container_that_ended_but_whose_output_does_not_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORALFORGE_DOCKER_TIMEOUT", "1")
+    never = threading.Event()
+
+    class Stalled(FakeContainer):
+        def attach(self, **_: Any) -> Any:
+            yield b"one\n", None
+            never.wait(NET)
+
+        def reload(self) -> None:
+            self.status = "exited"
+
+    container, got = Stalled([]), list[str]()
+    with pytest.raises(CoralforgeError) as caught:
+        runner(container).run(SPEC, got.append)
+    never.set()
+    assert caught.value.reason == "docker-lost"
+    assert "its output does not" in caught.value.details
+    assert got == ["one"]
+    assert container.removed

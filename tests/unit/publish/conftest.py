@@ -17,6 +17,7 @@ from coralforge.publish.origin import Origin
 from coralforge.publish.parts import finish
 from coralforge.publish.provenance import write_provenance
 from coralforge.publish.sbom import write_sbom
+from coralforge.util.fingerprint import of_file
 from tests.conftest import ROOT
 from tests.support.bundle_maker import make_inputs
 
@@ -29,6 +30,8 @@ class Release:
 
     folder: Path
     archive: Path
+    package: Path
+    """A Debian package of the bundle."""
     manifest: Manifest
     key: Path
     signers: Path
@@ -58,7 +61,10 @@ def release(tmp_path: Path) -> Release:
     archive.write_bytes(packed.read_bytes())
     beside(archive, SBOM).write_bytes(write_sbom(manifest, digest, ORIGIN))
     toolchain = load_toolchain(ROOT / "toolchains" / "toolchain.yaml")
-    beside(archive, PROVENANCE).write_bytes(write_provenance(archive.name, digest, manifest, toolchain, ORIGIN))
+    package = folder / "libedgetpu-dev_16.0tf2.14.1_arm64.deb"
+    package.write_bytes(b"!<arch>\n")
+    subjects = {archive.name: digest, package.name: of_file(package)}
+    beside(archive, PROVENANCE).write_bytes(write_provenance(subjects, manifest, toolchain, ORIGIN))
     key, signers = make_key(tmp_path, "owner")
     finish(folder, ROOT, ORIGIN, key)
-    return Release(folder, archive, manifest, key, signers)
+    return Release(folder, archive, package, manifest, key, signers)

@@ -34,6 +34,7 @@ def test_latest_names_the_bundle_for_a_board(release: Release) -> None:
     assert (latest["version"], latest["commit"]) == (__version__, ORIGIN.commit)
     assert (one["name"], one["sha256"]) == (release.archive.name, of_file(release.archive))
     assert (one["arch"], one["triple"], one["glibc"]) == ("aarch64", "aarch64-linux-gnu", "2.27")
+    assert one["packages"] == [{"name": release.package.name, "sha256": of_file(release.package), "size": 8}]
 
 
 def test_a_simulated_bundle_says_so_in_its_name(release: Release) -> None:
@@ -113,7 +114,7 @@ def test_notes_are_the_versions_part_of_the_change_log(release: Release, tmp_pat
 
 def test_provenance_says_that_files_differed_from_the_commit(release: Release) -> None:
     toolchain = load_toolchain(ROOT / "toolchains" / "toolchain.yaml")
-    text = write_provenance("a", "0" * 64, release.manifest, toolchain, replace(ORIGIN, changed=True))
+    text = write_provenance({"a": "0" * 64}, release.manifest, toolchain, replace(ORIGIN, changed=True))
     assert b"files differed from the commit" in text
 
 
@@ -135,6 +136,20 @@ def test_papers_of_an_earlier_build_are_refused(release: Release, ending: str) -
     with pytest.raises(CoralforgeError, match="is no part of release") as caught:
         finish(release.folder, ROOT, ORIGIN, None)
     assert "it is of another bundle" in caught.value.details or "it describes another bundle" in caught.value.details
+
+
+@pytest.mark.parametrize("content", [None, b"another"])
+def test_a_package_that_is_not_the_parts_is_refused(release: Release, content: bytes | None) -> None:
+    release.package.unlink() if content is None else release.package.write_bytes(content)
+    with pytest.raises(CoralforgeError, match="is no part of release") as caught:
+        finish(release.folder, ROOT, ORIGIN, None)
+    assert caught.value.details == f"missing, or not as its provenance says: {release.package.name}"
+
+
+def test_a_package_of_no_part_is_not_published(release: Release) -> None:
+    (release.folder / "libedgetpu-dev_15.0_arm64.deb").write_bytes(b"!<arch>\n")
+    with pytest.raises(CoralforgeError, match="has more in it than a release"):
+        finish(release.folder, ROOT, ORIGIN, None)
 
 
 def test_a_file_of_the_users_is_not_published(release: Release) -> None:

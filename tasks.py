@@ -210,6 +210,18 @@ def board(said: Said) -> None:
     max_samples=Option(
         "Take at most that many samples, a fifth of them to compare with (default: 500).", default="500"
     ),
+    evaluate=Option(
+        "Labelled samples, to say how often the model is right: a folder with a folder of images for each class, "
+        "or an .npz with an array 'labels'. Of --samples itself, those it was calibrated with are left out.",
+        default="",
+    ),
+    labels=Option("A file with one class a line, in the order of the model's scores, for --evaluate.", default=""),
+    max_evaluate=Option("Evaluate with at most that many samples (default: 2000).", default="2000"),
+    questions=Option(
+        "Put so many samples that are held out into X.questions.bin, to ask a device (default: 0).", default="0"
+    ),
+    layers=Option("Say which layers lose most in any case, not only where the result is bad.", default=False),
+    html=Option("Also write the report as a page, with histograms and the layers that lose most."),
     signature=Option("Which signature of a SavedModel (default: serving_default, or the only one).", default=""),
     input_shape=Option("Sizes of an input that the model leaves open, without the batch: 224x224x3.", default=""),
     trust=Option("Run code that the model file has in it (Lambda layers).", default=False),
@@ -221,8 +233,10 @@ def quantize(said: Said) -> None:
     from coralforge.commands import boundary, models
 
     options = {"samples": said.samples, "preprocess": said.preprocess, "io": said.io, "signature": said.signature}
-    options |= {"shape": said.input_shape, "trust": said.trust}
+    options |= {"shape": said.input_shape, "trust": said.trust, "evaluate": said.evaluate, "labels": said.labels}
+    options |= {"layers": said.layers, "html": said.html}
     numbers = {"random": said.random, "max_samples": said.max_samples, "timeout": said.timeout, "memory": said.memory}
+    numbers |= {"max_evaluate": said.max_evaluate, "questions": said.questions}
     boundary.run(models.quantize_model, said.model, said.output, options, numbers)
 
 

@@ -12,6 +12,7 @@ from coralforge.config.base import Variant
 from coralforge.config.load import load_pipeline, load_release, load_toolchain, unknown
 from coralforge.config.pipeline import Pipeline, Platform
 from coralforge.config.release import Release
+from coralforge.config.remote import Remote
 from coralforge.config.toolchain import Toolchain
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
@@ -105,6 +106,11 @@ class Cache:
         return self.root / "bazel"
 
     @property
+    def results(self) -> Path:
+        """Bazel's disk cache, where pipeline.yaml asks for one."""
+        return self.root / "results"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -132,7 +138,18 @@ class Cache:
     def remakeable(self) -> tuple[Path, ...]:
         """All that can be made again without a network."""
         older = self.root / "smoke"  # where versions before 0.2 had the folders of the smoke test
-        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, self.boards, older)
+        return (
+            self.artifacts,
+            self.trees,
+            self.bazel,
+            self.results,
+            self.logs,
+            self.last,
+            self.tmp,
+            self.work,
+            self.boards,
+            older,
+        )
 
     @property
     def lock(self) -> Path:
@@ -185,6 +202,11 @@ def with_test_sources(settings: Settings) -> Settings:
     """The same settings for the C++ tests of the simulated libedgetpu, which are compiled from more sources."""
     sources = {**settings.release.sources, **settings.release.test_sources}
     return replace(settings, release=settings.release.model_copy(update={"sources": sources}))
+
+
+def without_remote(settings: Settings) -> Settings:
+    """The same settings for a build on this machine alone."""
+    return replace(settings, pipeline=settings.pipeline.model_copy(update={"remote": Remote()}))
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:

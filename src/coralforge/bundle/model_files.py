@@ -26,7 +26,7 @@ from coralforge.util import atomic, fingerprint
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
 
-PARTS = ("model", "compiled", "labels", "image")
+PARTS = ("model", "compiled", "labels", "image", "questions")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ModelFiles:
     compiled: Path | None
     labels: Path | None
     image: Path | None
+    questions: Path | None = None
 
 
 def bundled_models(settings: Settings) -> tuple[ModelEntry, ...]:
@@ -71,9 +72,9 @@ def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
     Raises:
         CoralforgeError: as ``survey_models`` and ``verified``.
     """
-    plain, compiled, labels, image = (_whole(settings, model, part) for part in PARTS)
+    plain, *others = (_whole(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
-    return ModelFiles(plain, compiled, labels, image)
+    return ModelFiles(plain, *others)
 
 
 def _all_wanted(settings: Settings, model: ModelEntry) -> list[Wanted]:

@@ -103,6 +103,7 @@ def _make_plain(
         random=entry.quantize.random or 0,
         preprocess=entry.quantize.preprocess,
         io=entry.quantize.io,
+        questions=entry.quantize.questions,
         folder=settings.project.root,
     )
     report = quantize(options, sink)

@@ -20,7 +20,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,63}$")]
 _TRICKS = ("`", "$", '"', "\\", "{{", "{%", "{#")
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """The text, if no shell, template, CMake or Bazel file can take a part of it for an instruction."""
     for character in text:
         if not (character.isprintable() and ord(character) < 0xE0000):
@@ -37,7 +37,7 @@ def _inside(path: str) -> str:
     return path
 
 
-Text = Annotated[str, AfterValidator(_plain)]
+Text = Annotated[str, AfterValidator(plain_text)]
 """One line for people, a path or an address. A field of configuration that is a string is one, or has a pattern."""
 PathBelow = Annotated[Text, AfterValidator(_inside)]
 """A path that stays in the folder it is below."""

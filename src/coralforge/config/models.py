@@ -54,11 +54,15 @@ class Quantize(Model):
     """How pixels become the model's input (--preprocess of invoke quantize)."""
     io: Literal["uint8", "int8"] = "uint8"
     """Type of the model's inputs and outputs."""
+    questions: int = Field(default=0, ge=0, le=1000)
+    """So many held-out samples go into the bundle: the smoke test asks device and CPU. They are data of yours."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Quantize:
         if (self.samples is None) == (self.random is None):
             raise ValueError("give exactly one of 'samples' and 'random'")
+        if self.questions and self.random is not None:
+            raise ValueError("'questions' are samples, and 'random' has none")
         return self
 
 
@@ -81,6 +85,8 @@ class BundledModel(Model):
     """A BMP or PPM image to classify."""
     expected: int | None = Field(default=None, ge=0)
     """Index of the top-1 class of the image."""
+    questions: DataFile | None = None
+    """Samples for the smoke test to ask device and CPU: X.questions.bin of invoke quantize --questions."""
     licence: Text = "NOASSERTION"
     """SPDX expression of the model."""
 
@@ -90,4 +96,6 @@ class BundledModel(Model):
             raise ValueError("'image' and 'expected' belong together: give both or none")
         if self.compiled is not None and (self.target is not Target.EDGETPU or self.quantize is not None):
             raise ValueError("'compiled' goes with 'target: edgetpu' and without 'quantize'")
+        if self.questions is not None and self.quantize is not None:
+            raise ValueError("a model that is quantized here has 'questions' below 'quantize'")
         return self

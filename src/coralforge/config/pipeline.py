@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import Model, Name, Text, Variant
 from coralforge.config.models import BundledModel, DataFile
+from coralforge.config.remote import Remote
 
 
 class Platform(Model):
@@ -55,15 +56,8 @@ class Limits(Model):
     """Memory in MiB; the machine's less 1 GiB when not given."""
     pids: int = Field(default=4096, ge=64)
     """Processes and threads."""
-
-
-class Remote(Model):
-    """Bazel's way out to other machines."""
-
-    cache: str | None = Field(default=None, pattern=r"^(https?|grpcs?)://[\w.~:/?#@&+,;=%\[\]-]+$")
-    """--remote_cache address."""
-    executor: str | None = Field(default=None, pattern=r"^grpcs?://[\w.~:/?#@&+,;=%\[\]-]+$")
-    """--remote_executor address."""
+    disk_cache_mb: int | None = Field(default=None, ge=16)
+    """MiB of results of earlier builds that Bazel keeps beside the last one's, its disk cache; else none."""
 
 
 class Pipeline(Model):

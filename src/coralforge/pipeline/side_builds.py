@@ -21,6 +21,7 @@ from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.toolchain import builder, tester
 from coralforge.events import Sink
 from coralforge.pipeline.build import BuildEnvironment, build_device, build_simulator_tests
+from coralforge.pipeline.remote import connected
 from coralforge.settings import Settings, with_test_sources
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.records import Tree
@@ -42,7 +43,8 @@ def make_simulator_tests(settings: Settings, destination: Path, sink: Sink) -> S
     """Build the simulator's tests for ``settings.arch`` into ``destination``, which must not exist.
 
     Raises:
-        CoralforgeError: as ``fetch_all``, ``unpack``, ``ImageMaker.ensure``, ``run_container``, ``store.exclusive``.
+        CoralforgeError: as ``fetch_all``, ``unpack``, ``ImageMaker.ensure``, ``run_container``, ``store.exclusive``,
+            ``connected``.
     """
     image = tester(settings)
     key, build = of_paths(settings.project.simulator), build_simulator_tests
@@ -75,6 +77,6 @@ def _make(
         runner = DockerRunner()
         with closing(runner.client), store.staging(settings.cache, f"{name}-{settings.arch.value}") as staging:
             ImageMaker.of(settings, runner.client, sink).ensure(image)
-            environment = BuildEnvironment(settings, runner, image.tag, sink)
-            shutil.copytree(build(environment, trees(settings, facts), key, staging), destination)
+            with connected(BuildEnvironment(settings, runner, image.tag, sink)) as environment:
+                shutil.copytree(build(environment, trees(settings, facts), key, staging), destination)
     return SideBuild(destination, image.tag)

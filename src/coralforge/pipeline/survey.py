@@ -87,6 +87,7 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
             "commit": release.tensorflow_commit,
             "variants": "+".join(sorted(variant.value for variant in settings.variants)),
             "toolchain": target,
+            **_remote(settings),
         },
         Stage.PREFIX: {
             "default variant": settings.variants[0].value,
@@ -101,6 +102,12 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
     }
     files = digests(settings.project.root)
     return {stage: {**values[stage], **files[stage]} for stage in values}
+
+
+def _remote(settings: Settings) -> Inputs:
+    """Whose results are believed. Without anybody's there is no such input, and the key is that of a local build."""
+    remote = settings.pipeline.remote
+    return {"remote": remote.where} if remote.used else {}
 
 
 def _template_variables(settings: Settings) -> str:

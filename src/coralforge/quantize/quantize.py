@@ -28,6 +28,8 @@ from coralforge.util import fingerprint
 IOS = ("uint8", "int8")
 MAX_SAMPLES = 100_000
 TIMEOUT = 7200.0  # seconds
+REPORT, QUESTIONS = ".quantize.json", ".questions.bin"
+MOST_QUESTIONS = 1000  # which benchmark reads
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,17 @@ class QuantizeOptions:
     """Such as ``224x224x3``, for an input whose sizes the model leaves open."""
     trust: bool = False
     """Run code that the model file holds or names."""
+    evaluate: str = ""
+    """A folder of images with one folder for each class, or an .npz with ``labels``: to say how often it is right."""
+    labels: str = ""
+    """A file with the names of the classes, in the order of the model's scores."""
+    max_evaluate: int = 2000
+    layers: bool = False
+    """Say which layers lose most in any case; otherwise only where the comparison is bad."""
+    questions: int = 0
+    """Put so many held-out samples into ``X.questions.bin`` beside the output, to ask a device."""
+    html: Path | None = None
+    """Where the report goes as a page; it has the layers that lose most."""
     timeout: float = TIMEOUT
     """Seconds for everything."""
     memory: int = 0
@@ -58,7 +71,7 @@ class QuantizeOptions:
 
 
 def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:
-    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``).
+    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``, the page).
 
     The same model, samples and options give the same bytes. Nothing is written unless everything went well.
 
@@ -77,10 +90,11 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         request = _request(options, Path(staging))
         facts = run_worker(interpreter, request, _limits(options), sink)
         converted = parse_model(options.output, request.output.read_bytes())
+        questions = request.questions_file.read_bytes() if options.questions else b""
     data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
     model = parse_model(options.output, data)
     check_quantized(model, options.model, facts["versions"]["tensorflow"])
-    place = options.output.with_suffix(".quantize.json")
+    place = options.output.with_suffix(REPORT)
     report = make_report(
         options.model,
         options.output,
@@ -89,7 +103,14 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
         time.monotonic() - started,
         model.graph,
     )
-    write_files({options.output: data, place: report.json()})
+    files = {options.output: data, place: report.json()}
+    if questions:
+        files[options.output.with_suffix(QUESTIONS)] = questions
+    if options.html is not None:
+        from coralforge.quantize.page import html
+
+        files[options.html] = html(report).encode()
+    write_files(files)
     return report
 
 
@@ -109,6 +130,14 @@ def check_options(options: QuantizeOptions) -> None:
         f"--max-samples {options.max_samples} is not between 1 and {MAX_SAMPLES}": not 1
         <= options.max_samples
         <= MAX_SAMPLES,
+        f"--max-evaluate {options.max_evaluate} is not between 1 and {MAX_SAMPLES}": not 1
+        <= options.max_evaluate
+        <= MAX_SAMPLES,
+        f"--questions {options.questions} is not between 0 and {MOST_QUESTIONS}": not 0
+        <= options.questions
+        <= MOST_QUESTIONS,
+        "--questions are samples, and --random has none": bool(options.questions and options.random),
+        "--labels is for --evaluate, which is not given": bool(options.labels and not options.evaluate),
         f"--timeout {options.timeout} is not a number of seconds": not options.timeout > 0,
         f"--memory {options.memory} is not a number of MiB": options.memory < 0,
         f"the output {options.output} does not end in .tflite": options.output.suffix != ".tflite",
@@ -124,15 +153,24 @@ def check_options(options: QuantizeOptions) -> None:
         )
     if not options.model.exists():
         raise user_error(f"the model {options.model} does not exist", reason="model-missing")
-    if options.output.resolve() == options.model.resolve():
-        raise user_error(f"the output {options.output} is the input", reason="model-output")
-    if options.output.is_dir() or not options.output.parent.is_dir():
-        why = "it is a folder" if options.output.is_dir() else "there is no such folder"
-        raise user_error(
-            f"{options.output} cannot be written: {why}",
-            reason="model-write",
-            remedy="choose another --output",
-        )
+    _check_outputs(options)
+
+
+def _check_outputs(options: QuantizeOptions) -> None:
+    """No output is the model or another output, and each has a place."""
+    taken = {options.model.resolve(): "the input"}
+    beside = [REPORT, *([QUESTIONS] if options.questions else [])]
+    outputs = [options.output, *map(options.output.with_suffix, beside), *([options.html] if options.html else [])]
+    for output in outputs:
+        if output.resolve() in taken:
+            raise user_error(f"the output {output} is {taken[output.resolve()]}", reason="model-output")
+        taken[output.resolve()] = "another output"
+        if output.is_dir() or not output.parent.is_dir():
+            why = "it is a folder" if output.is_dir() else "there is no such folder"
+            option = "--html" if output == options.html else "--output"
+            raise user_error(
+                f"{output} cannot be written: {why}", reason="model-write", remedy=f"choose another {option}"
+            )
 
 
 def _require_source(model: Path) -> None:
@@ -164,6 +202,11 @@ def _request(options: QuantizeOptions, staging: Path) -> Request:
         signature=options.signature,
         shape=_shape(options.shape),
         trust=options.trust,
+        evaluate=options.evaluate,
+        labels=options.labels,
+        max_evaluate=options.max_evaluate,
+        questions=options.questions,
+        layers=options.layers or options.html is not None,
         folder=str(options.folder.absolute()),
     )
 

@@ -38,6 +38,7 @@ SAMPLE_OF_MINE: dict[str, object] = {
     "image": {"path": "image.bmp"},
     "expected": 1,
 }
+SIZE = 8 * 8 * 3  # bytes of an input of ``classifier()``
 CLASSIFIER = """\
     net:
       model: {path: net.tflite}
@@ -99,6 +100,23 @@ def test_a_model_for_the_simulator_comes_with_its_check_and_a_record(project: Pa
     assert used(out).mapped == used(out).operations == len(read_model(out / "model.tflite").graph.operations)
     assert "SIMULATED" in used(out).compiler
     assert used(out).min_runtime is None
+
+
+def test_questions_go_into_the_bundle_and_are_part_of_the_key(project: Path) -> None:
+    (project / "net.questions.bin").write_bytes(bytes(3 * SIZE))
+    models = CLASSIFIER + "      questions: {path: net.questions.bin}\n"
+    before = fact(settings_with(project, models))
+    assert (made(project, models) / "questions.bin").stat().st_size == 3 * SIZE
+    (project / "net.questions.bin").write_bytes(bytes(2 * SIZE))
+    assert fact(settings_with(project, models)) != before
+
+
+@pytest.mark.parametrize("size", [0, 1, SIZE - 1, SIZE + 1, 1001 * SIZE])
+def test_questions_of_another_model_are_refused(project: Path, size: int) -> None:
+    (project / "net.questions.bin").write_bytes(bytes(size))
+    error = refused(project, CLASSIFIER + "      questions: {path: net.questions.bin}\n")
+    assert error.reason == "model-question"
+    assert f"it has {size} bytes" in error.brief
 
 
 def test_labels_inside_the_model_become_its_labels(project: Path) -> None:
@@ -211,6 +229,16 @@ class TestCompiledBeforehand:
         ("net: {model: {path: a}, expected: 1}", "config-invalid", "give both or none"),
         ("net: {model: {path: a}, quantize: {}}", "config-invalid", "exactly one of 'samples' and 'random'"),
         ("net: {model: {path: a}, compiled: {path: b}, target: cpu}", "config-invalid", "'compiled' goes with"),
+        (
+            "net: {model: {path: a}, quantize: {random: 3, questions: 2}}",
+            "config-invalid",
+            "'questions' are samples, and 'random' has none",
+        ),
+        (
+            "net: {model: {path: a}, questions: {path: q}, quantize: {samples: s}}",
+            "config-invalid",
+            "'questions' below 'quantize'",
+        ),
         ("net: {model: {path: a}, min_mapped: 2}", "config-invalid", "min_mapped"),
         ("net: {model: {path: a}, target: tpu}", "config-invalid", "target"),
         ("Net: {model: {path: a}}", "config-invalid", "Net"),

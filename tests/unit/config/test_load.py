@@ -142,7 +142,7 @@ class TestPipeline:
                 {"limits": {"memory_mb": 100}},
                 "limits.memory_mb: Input should be greater than or equal to 2048 (found 100)",
             ),
-            ({"remote": {"cache": "ftp://x"}}, "remote.cache: String should match pattern"),
+            ({"remote": {"cache": "ftp://x"}}, "24:3: remote.cache: an address is grpcs://HOST:PORT"),
             ({"mirrors": [1]}, "mirrors.0: Input should be a valid string (found 1)"),
         ],
     )

@@ -28,6 +28,15 @@ class Request:
     """Sizes, without the batch, for an input whose sizes the model leaves open."""
     trust: bool = False
     """Whether code in the model file may run."""
+    evaluate: str = ""
+    """A folder of images by class, or an .npz with labels: samples of which the class is known."""
+    labels: str = ""
+    """A file with the names of the classes, in the order of the model's scores."""
+    max_evaluate: int = 2000
+    layers: bool = False
+    """Whether to say in any case which layers lose most; otherwise only where the comparison is bad."""
+    questions: int = 0
+    """How many samples that are held out go into ``questions.bin``, as the quantized model takes them."""
     folder: str = "."
     """Where a sample function's module is looked for."""
     format: int = FORMAT
@@ -36,6 +45,11 @@ class Request:
     def output(self) -> Path:
         """Where the worker puts the quantized model."""
         return Path(self.staging) / "model.tflite"
+
+    @property
+    def questions_file(self) -> Path:
+        """Where the worker puts samples to ask a device."""
+        return Path(self.staging) / "questions.bin"
 
 
 def write_request(path: Path, request: Request) -> None:

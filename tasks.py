@@ -210,6 +210,11 @@ def board(said: Said) -> None:
     max_samples=Option(
         "Take at most that many samples, a fifth of them to compare with (default: 500).", default="500"
     ),
+    signature=Option("Which signature of a SavedModel (default: serving_default, or the only one).", default=""),
+    input_shape=Option("Sizes of an input that the model leaves open, without the batch: 224x224x3.", default=""),
+    trust=Option("Run code that the model file has in it (Lambda layers).", default=False),
+    timeout=Option("Give up after that many seconds (default: 7200).", default="7200"),
+    memory=Option("MiB that TensorFlow may take (default: three quarters of the machine's).", default="0"),
     evaluate=Option(
         "Labelled samples, to say how often the model is right: a folder with a folder of images for each class, "
         "or an .npz with an array 'labels'. Of --samples itself, those it was calibrated with are left out.",
@@ -222,11 +227,6 @@ def board(said: Said) -> None:
     ),
     layers=Option("Say which layers lose most in any case, not only where the result is bad.", default=False),
     html=Option("Also write the report as a page, with histograms and the layers that lose most."),
-    signature=Option("Which signature of a SavedModel (default: serving_default, or the only one).", default=""),
-    input_shape=Option("Sizes of an input that the model leaves open, without the batch: 224x224x3.", default=""),
-    trust=Option("Run code that the model file has in it (Lambda layers).", default=False),
-    timeout=Option("Give up after that many seconds (default: 7200).", default="7200"),
-    memory=Option("MiB that TensorFlow may take (default: three quarters of the machine's).", default="0"),
 )
 def quantize(said: Said) -> None:
     """Quantize a Keras model or SavedModel to a .tflite of full integers."""

@@ -24,7 +24,7 @@ CONFIG = Path("/remote/run.json")
 QUERY = re.compile(r"Failed to query remote execution capabilities: (.+)")
 CALL = re.compile(r"(?:WARNING|ERROR): .*Remote (?:Cache|Execution)[^:]*: (.+)")
 AWAY = re.compile(
-    r"UNAVAILABLE|DEADLINE_EXCEEDED|CircuitBreaker|Connection (?:refused|reset)|timed? ?out", re.IGNORECASE
+    r"UNAVAILABLE|DEADLINE_EXCEEDED|high failure rate|Connection (?:refused|reset)|timed? ?out", re.IGNORECASE
 )
 
 

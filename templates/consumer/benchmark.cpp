@@ -21,7 +21,8 @@ namespace {
 constexpr char kUsage[] =
     "usage: benchmark MODEL [--compare PLAIN [--questions FILE]] [--image FILE | --seed N] [--runs N]\n"
     "                 [--warmup N] [--threads N]\n"
-    "                 [--device INDEX] [--timeout S] [--tolerance STEPS] [--expect LIST] [--json[=FILE]]\n"
+    "                 [--device INDEX] [--cpu KERNELS] [--timeout S] [--tolerance STEPS] [--expect LIST] "
+    "[--json[=FILE]]\n"
     "Runs MODEL and prints the time per inference; the first one, which also loads the parameters, by "
     "itself.\n"
     "  --compare PLAIN    then the same on the CPU: PLAIN is the model that MODEL was compiled from. Prints "
@@ -34,6 +35,9 @@ constexpr char kUsage[] =
     "  --runs N           runs that are measured (default 30)\n"
     "  --warmup N         runs after the first that are not measured (default 3)\n"
     "  --threads N        threads for what runs on the CPU (default 1)\n"
+    "  --cpu KERNELS      for what runs on the CPU: builtin (default), or xnnpack where the bundle has it; "
+    "faster,\n"
+    "                     and quantized values may differ by some steps\n"
     "  --device INDEX     the Edge TPU with this index in lstpu's list (default 0)\n"
     "  --tolerance STEPS  with --compare: exit code 10 where a value differs by more quantized steps\n"
     "  --expect LIST      ms per inference that are expected of hardware, as usb3=MS,usb2=MS,pci=MS; warns "
@@ -46,6 +50,7 @@ struct Options {
   std::string model, plain, image;
   coral::Questions questions;
   int seed, warmup, runs, threads, device;
+  coral::Kernels kernels;
   int timeout;       // seconds
   double tolerance;  // steps; -1 for none
   coral::Expectation expectation;
@@ -73,7 +78,7 @@ coral::Measured Measure(const std::string& path, const Options& options) {
   coral::Measured measured;
   measured.model = path;
   const coral::Stopwatch loading;
-  coral::Session session(path, options.device, options.threads, options.timeout);
+  coral::Session session(path, options.device, options.threads, options.timeout, options.kernels);
   measured.load_ms = loading.Milliseconds();
   measured.placement = session.placement();
   tflite::Interpreter& interpreter = session.interpreter();
@@ -153,6 +158,7 @@ Options Parse(coral::Arguments& arguments) {
   }
   if (!questions.empty()) options.questions = coral::Questions(questions);
   options.expectation = coral::ParseExpectation(arguments.TakeOption("--expect", ""));
+  options.kernels = coral::TakeKernels(arguments);
   options.timeout = coral::TakeTimeout(arguments);
   options.model = arguments.TakePositional(1, 1)[0];
   return options;

@@ -127,6 +127,7 @@ inline std::string JsonMeasured(const Measured& measured, const std::string& ind
          field("device", "{\"type\": " + JsonString(p.type) + ", \"path\": " + JsonString(p.path) + "}") +
          field("usb_mbits", JsonNumber(p.megabits, 0)) +
          field("delegated_operations", std::to_string(p.delegated)) +
+         field("xnnpack_operations", std::to_string(p.xnnpack)) +
          field("operations", std::to_string(p.operations)) + field("ready_ms", JsonNumber(measured.load_ms)) +
          field("first_ms", JsonNumber(measured.first_ms)) + field("median_ms", JsonNumber(t.median)) +
          field("ms", "{\"min\": " + JsonNumber(t.min) + ", \"median\": " + JsonNumber(t.median) +

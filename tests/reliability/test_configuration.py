@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from coralforge.config import base, document
 from coralforge.config.load import load_pipeline, load_release, load_toolchain
@@ -92,17 +92,14 @@ class Edit:
 
 
 def is_invalid(leaf: Leaf, value: Any) -> bool:
-    """By the field's own type, in strict mode as all models are; asked of pydantic, not of our loader."""
-    adapter: TypeAdapter[Any]
-    annotation: Any = Annotated[leaf.field.annotation, leaf.field] if leaf.field.metadata else leaf.field.annotation
+    """Whether the model refuses the field for this value; asked of pydantic, not of our loader."""
+    data: Any = FULL[leaf.root]
+    for part in leaf.loc[:-1]:
+        data = data[part]
     try:
-        adapter = TypeAdapter(annotation, config=ConfigDict(strict=True))
-    except Exception:
-        adapter = TypeAdapter(annotation)  # a model has its own mode
-    try:
-        adapter.validate_python(value)
-    except ValidationError:
-        return True
+        leaf.model.model_validate({**data, leaf.name: value})
+    except ValidationError as error:
+        return any(one["loc"][:1] == (leaf.name,) for one in error.errors())
     return False
 
 

@@ -56,6 +56,7 @@ PIPELINE = {
     "cache": "/var/cache/mine",
     "mirrors": ["/srv/mirror", "https://host.example/mirror"],
     "limits": {"cpus": 2, "memory_mb": 4096, "pids": 100, "disk_cache_mb": 100},
+    "cpu": {"xnnpack": "auto", "ops": "selected"},
     "remote": {
         "cache": "grpcs://host.example:443",
         "executor": "grpcs://host.example",

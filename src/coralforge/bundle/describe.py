@@ -49,6 +49,8 @@ class BundleInputs:
     licence: Path
     models: tuple[Path, ...] = ()
     """The same of the models of pipeline.yaml, by name."""
+    operators: tuple[str, ...] = ()
+    """The only ones that TensorFlow Lite has; none for all."""
 
 
 def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], destination: Path) -> Manifest:
@@ -66,6 +68,8 @@ def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], d
         default_variant=inputs.variants[0],
         simulated=not inputs.variants[0].real,
         floors=inputs.floor.versions(),
+        xnnpack=(inputs.sdk / "lib/libtensorflowlite_xnnpack.so").exists(),
+        operators=list(inputs.operators),
         toolchain=_toolchain(inputs.sdk / "toolchain.json"),
         sources=[_source_used(tree) for tree in trees],
         unpinned=[tree.name for tree in trees if not tree.pinned],

@@ -130,6 +130,10 @@ class Manifest(Model):
     """Whether the default variant is the simulated one, which drives no hardware."""
     floors: dict[str, str]
     """Newest symbol version that any file may need, by prefix; GLIBC is the board's oldest glibc."""
+    xnnpack: bool = False
+    """Whether TensorFlow Lite's XNNPACK delegate is in lib/."""
+    operators: list[str] = Field(default_factory=list)
+    """The only operators that TensorFlow Lite has, those of the bundle's models; empty where it has all."""
     toolchain: dict[str, JsonValue]
     """Compiler, linker, Bazel and sysroots, as the builder image says."""
     sources: list[SourceUsed]

@@ -90,7 +90,7 @@ def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
         file: DataFile | None = getattr(entry, part)
         if file is None:
             continue
-        path = _locate(settings, model, part)
+        path = file_of(settings, model, part)
         if path is None:
             return None
         inputs[part] = file.places[0].sha256 if file.places else _digest(path, settings.cache)
@@ -117,8 +117,8 @@ def _options(entry: BundledModel) -> str:
     return json.dumps(said, sort_keys=True)
 
 
-def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
-    """Where a file is; None when it is not named, or not fetched yet."""
+def file_of(settings: Settings, model: ModelEntry, part: str) -> Path | None:
+    """Where a file is; None when it is not named, or not fetched yet. Raises as ``survey_models``."""
     file: DataFile | None = getattr(model.entry, part)
     if file is None:
         return None
@@ -133,7 +133,7 @@ def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
             remedy="correct the path, which is relative to pipeline.yaml",
         )
     if file.sha256 is not None:
-        found = _remembered(path, settings.cache, "sha256", of_file)
+        found = remembered(path, settings.cache, "sha256", of_file)
         _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, found)
     return path
 
@@ -146,7 +146,7 @@ def _fetched(settings: Settings, model: ModelEntry, part: str) -> Fetched | None
 def _whole(settings: Settings, model: ModelEntry, part: str) -> Path | None:
     """Where a file is that is about to be used: not only its length and time are as they were."""
     file: DataFile | None = getattr(model.entry, part)
-    path = _locate(settings, model, part)
+    path = file_of(settings, model, part)
     if file is None or path is None:
         return None
     if (fetched := _fetched(settings, model, part)) is not None:
@@ -198,11 +198,14 @@ def _samples_file(settings: Settings, quantize: Quantize) -> Path | None:
 
 def _digest(path: Path, cache: Cache) -> str:
     """Digest of a file or folder, with its names: what a key is made of."""
-    return _remembered(path, cache, "digest", fingerprint.of_paths)
+    return remembered(path, cache, "digest", fingerprint.of_paths)
 
 
-def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
-    """``digest_of`` something that may be large: taken again only when names, sizes or times differ."""
+def remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
+    """``digest_of`` something that may be large: taken again only when names, sizes or times differ.
+
+    ``kind`` names the fact, beside other ones of the same file.
+    """
     seen = hashlib.sha256()
     for file in sorted(p for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file()):
         status = file.stat()
@@ -211,15 +214,15 @@ def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path],
         )
     memo = cache.last / f"{kind}-{seen.hexdigest()[:32]}"
     try:
-        digest, _, seal = memo.read_bytes().decode("ascii").partition(" ")
+        seal, _, digest = memo.read_bytes().decode("ascii").partition(" ")
     except (OSError, ValueError):
-        digest, seal = "", ""
+        seal, digest = "", ""
     if digest and seal == _seal(memo.name, digest):
         return digest
     digest = digest_of(path)
     with contextlib.suppress(OSError):  # it only saves time
         memo.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(memo, f"{digest} {_seal(memo.name, digest)}".encode())
+        atomic.write(memo, f"{_seal(memo.name, digest)} {digest}".encode())
     return digest
 
 

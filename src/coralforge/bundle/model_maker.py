@@ -83,7 +83,6 @@ def _make_plain(
     """
     entry = model.entry
     ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
-    ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
     given = ready or model.label == SAMPLE  # which is never quantized here
     if given != (entry.quantize is None):
         what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"

@@ -60,6 +60,21 @@ class Limits(Model):
     """MiB of results of earlier builds that Bazel keeps beside the last one's, its disk cache; else none."""
 
 
+class Cpu(Model):
+    """TensorFlow Lite on the CPU: its kernels, and its operators."""
+
+    xnnpack: Literal["off", "auto", "on"] = "off"
+    """on: TensorFlow Lite's XNNPACK delegate is built too, as a library of its own; auto: where its source is."""
+    ops: Literal["all", "selected"] = "all"
+    """selected: TensorFlow Lite has only the operators that the bundle's models use."""
+
+    @field_validator("xnnpack", mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        """YAML reads a plain ``on`` and ``off`` as a truth value."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class Pipeline(Model):
     """The file that users edit: pipeline.yaml."""
 
@@ -83,6 +98,8 @@ class Pipeline(Model):
     """Folders or http(s) addresses that are asked first; --mirror and CORALFORGE_MIRROR come before them."""
     limits: Limits = Limits()
     """Limits of a build container."""
+    cpu: Cpu = Cpu()
+    """TensorFlow Lite on the CPU."""
     remote: Remote = Remote()
     """Remote cache and execution."""
 

@@ -31,7 +31,7 @@ class Answers:
         elif line == "remote_run: stopped":
             self.stopped = True
         elif found := _TUNNEL.match(line):
-            return self._add(f"TLS failed: {found[1]}")
+            return self._add(f"the connection failed: {found[1]}")
         return ""
 
     def _add(self, trouble: str) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge import store
+from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink, Step
 from coralforge.pipeline.survey import Survey, checked, collect, target_name, with_image
 from coralforge.plan import ARTIFACTS, MODELS, TOOLCHAIN, Action, Stage
-from coralforge.settings import Settings
+from coralforge.settings import Settings, without_xnnpack
 
 if TYPE_CHECKING:
     from coralforge.pipeline.build import BuildEnvironment
@@ -30,7 +31,7 @@ class Result:
 
 @dataclass
 class Run:
-    """One run under the cache's lock."""
+    """One run under the cache's lock. ``settings`` change where an option turns out not to be possible."""
 
     settings: Settings
     sink: Sink
@@ -95,10 +96,12 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     from coralforge.containers.context import packages_of
     from coralforge.containers.toolchain import builder
     from coralforge.sources.fetch import fetch_all
-    from coralforge.sources.trees import to_fetch
+    from coralforge.sources.trees import NEEDS_XNNPACK, to_fetch
 
     settings = run.settings
     names = {a.name for a in survey.plan(goal) if a.stage is Stage.FETCH and a.run}
+    if settings.pipeline.cpu.xnnpack == "auto" and names & NEEDS_XNNPACK:
+        settings = run.settings = _fetch_xnnpack(settings, run.sink)
     wanted = [w for w in to_fetch(settings) if w.name in names]
     if wanted:
         with run.step(f"fetch {len(wanted)} source{'s' if len(wanted) > 1 else ''}"):
@@ -111,6 +114,22 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
         with run.step("fetch the models"):
             fetch_models(settings, run.sink)
     return collect(settings, goal) if names else survey
+
+
+def _fetch_xnnpack(settings: Settings, sink: Sink) -> Settings:
+    """Fetch XNNPACK's sources, which may be nowhere: then there is a warning, and settings without it."""
+    from coralforge.sources.fetch import fetch_all
+    from coralforge.sources.trees import NEEDS_XNNPACK, to_fetch
+
+    wanted = [source for source in to_fetch(settings) if source.name in NEEDS_XNNPACK]
+    try:
+        fetch_all(wanted, settings.cache.root, settings.mirrors, sink)
+    except CoralforgeError as error:
+        if error.reason != "source-unavailable":
+            raise  # wrong bytes are no reason to go on
+        sink.emit(Note("cpu.xnnpack is auto, and its source cannot be had: this build is without XNNPACK", "warning"))
+        return without_xnnpack(settings)
+    return settings
 
 
 def _unpack(run: Run, survey: Survey, goal: Stage) -> None:

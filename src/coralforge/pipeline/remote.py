@@ -85,6 +85,8 @@ def options(remote: Remote) -> list[str]:
         f"--{'' if remote.upload else 'no'}remote_upload_local_results",
         f"--{'' if remote.away == 'local' else 'no'}remote_local_fallback",
     ]
+    if remote.away == "local":  # else each action would try it again, some seconds each
+        found.append("--experimental_circuit_breaker_strategy=failure")
     if remote.instance:
         found.append(f"--remote_instance_name={remote.instance}")
     found += [f"--remote_default_exec_properties={name}={value}" for name, value in remote.properties.items()]

@@ -22,7 +22,7 @@ from coralforge.containers.toolchain import builder, tester
 from coralforge.events import Sink
 from coralforge.pipeline.build import BuildEnvironment, build_device, build_simulator_tests
 from coralforge.pipeline.remote import connected
-from coralforge.settings import Settings, with_test_sources
+from coralforge.settings import Settings, with_test_sources, without_xnnpack
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.records import Tree
 from coralforge.sources.trees import ensure_trees, survey_sources, to_fetch, trees
@@ -69,7 +69,8 @@ def make_device(settings: Settings, destination: Path, sink: Sink, *, tests: boo
 def _make(
     settings: Settings, image: Image, destination: Path, sink: Sink, *, name: str, key: str, build: Build
 ) -> SideBuild:
-    settings = replace(settings, variants=(Variant.SIMULATED,))  # neither needs libedgetpu's source
+    # Neither needs libedgetpu's source or a delegate.
+    settings = without_xnnpack(replace(settings, variants=(Variant.SIMULATED,)))
     with store.exclusive(settings.cache, sink):
         fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
         facts = survey_sources(settings)

@@ -13,7 +13,7 @@ from coralforge.bundle.model_files import survey_models
 from coralforge.containers import toolchain
 from coralforge.containers.context import packages_of
 from coralforge.containers.image import Image
-from coralforge.pipeline.inputs import digests
+from coralforge.pipeline.inputs import SELECTED, XNNPACK, digests, option_digests
 from coralforge.plan import HANDED_OUT, Action, Facts, Inputs, Stage, make_plan
 from coralforge.settings import Settings
 from coralforge.sources.fetch import cached
@@ -49,7 +49,8 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
         toolchain_known=goal is not Stage.FETCH or _packages_are_there(settings, builder),
-        models=survey_models(settings) if goal in (Stage.FETCH, *HANDED_OUT) else (),
+        models=survey_models(settings) if goal in (Stage.FETCH, *HANDED_OUT) or settings.selected else (),
+        operators=_operators(settings),
     )
     return checked(settings, Survey(facts), goal, thorough=False)
 
@@ -100,8 +101,19 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
         },
         Stage.DEB: {},
     }
+    listed = [*(XNNPACK if settings.xnnpack else ()), *(SELECTED if settings.selected else ())]
+    values[Stage.LIBRARIES] = {**values[Stage.LIBRARIES], **option_digests(settings.project.root, listed)}
     files = digests(settings.project.root)
     return {stage: {**values[stage], **files[stage]} for stage in values}
+
+
+def _operators(settings: Settings) -> tuple[str, ...] | None:
+    """As ``Facts.operators``."""
+    if not settings.selected:
+        return ()
+    from coralforge.bundle.operators import selected
+
+    return selected(settings)
 
 
 def _remote(settings: Settings) -> Inputs:

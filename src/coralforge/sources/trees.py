@@ -14,7 +14,7 @@ from pathlib import Path
 from coralforge.config.release import Source
 from coralforge.events import Note, Sink
 from coralforge.plan import SourceFact
-from coralforge.settings import Cache, Settings
+from coralforge.settings import XNNPACK, Cache, Settings
 from coralforge.sources.fetch import cached, verified
 from coralforge.sources.git_tree import git_tree_id
 from coralforge.sources.records import Fetched, Tree, Wanted
@@ -24,15 +24,17 @@ from coralforge.util import atomic, inventory
 from coralforge.util.scratch import remove_tree
 
 NEEDS_REAL_VARIANT = {"libedgetpu"}
+NEEDS_XNNPACK = {"fp16", XNNPACK}
 
 
 def wanted_sources(settings: Settings) -> tuple[Wanted, ...]:
-    """The release's sources that the chosen variants are built from, checkouts included."""
-    real = any(variant.real for variant in settings.variants)
+    """The release's sources that the chosen variants and options are built from, checkouts included."""
+    left_out = set() if any(variant.real for variant in settings.variants) else NEEDS_REAL_VARIANT
+    left_out = left_out if settings.xnnpack else left_out | NEEDS_XNNPACK
     return tuple(
         Wanted(name, source, settings.arch)
         for name, source in settings.release.sources.items()
-        if real or name not in NEEDS_REAL_VARIANT
+        if name not in left_out
     )
 
 

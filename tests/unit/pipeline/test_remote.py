@@ -102,6 +102,7 @@ def test_bazel_is_told_in_its_rc_file_and_secrets_only_in_a_folder(tmp_path: Pat
         "build --remote_timeout=9s",
         "build --noremote_upload_local_results",
         "build --remote_local_fallback",
+        "build --experimental_circuit_breaker_strategy=failure",
         "build --remote_instance_name=main",
         "build --credential_helper=/remote/helper",
     ]

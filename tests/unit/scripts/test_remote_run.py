@@ -37,6 +37,11 @@ DENIED = "WARNING: Remote Cache: PERMISSION_DENIED: not allowed to write"
         (GONE, "local", ("away: UNAVAILABLE: io exception", False)),
         (GONE, "fail", ("away: UNAVAILABLE: io exception", True)),
         (LOST, "local", ("away: UNAVAILABLE: Network closed for unknown reason", False)),
+        (
+            "WARNING: Remote Cache: Call not executed due to a high failure rate.",
+            "local",
+            ("away: Call not executed due to a high failure rate.", False),
+        ),
         (LOST, "fail", ("away: UNAVAILABLE: Network closed for unknown reason", True)),
         (DENIED, "local", ("refused: PERMISSION_DENIED: not allowed to write", False)),
         ("WARNING: Remote Cache: 401 Unauthorized", "local", ("refused: 401 Unauthorized", False)),

@@ -5,6 +5,7 @@ A file is the user's own, relative to pipeline.yaml, or pinned and fetched like 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -19,8 +20,8 @@ from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.plan import Inputs, ModelFact
 from coralforge.settings import Cache, Settings
-from coralforge.sources.fetch import cached, fetch_all
-from coralforge.sources.records import Wanted
+from coralforge.sources.fetch import cached, fetch_all, verified
+from coralforge.sources.records import Fetched, Wanted
 from coralforge.util import atomic, fingerprint
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
@@ -66,8 +67,12 @@ def fetch_models(settings: Settings, sink: Sink) -> None:
 
 
 def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
-    """The files of a model that the survey found complete. Raises as ``survey_models``."""
-    plain, *others = (file_of(settings, model, part) for part in PARTS)
+    """The files of a model that the survey found complete; all bytes of the pinned ones are compared once more.
+
+    Raises:
+        CoralforgeError: as ``survey_models`` and ``verified``.
+    """
+    plain, *others = (_whole(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
     return ModelFiles(plain, *others)
 
@@ -119,8 +124,7 @@ def file_of(settings: Settings, model: ModelEntry, part: str) -> Path | None:
     if file is None:
         return None
     if file.path is None:
-        wanted = _wanted(settings, model, part)
-        fetched = cached(wanted, settings.cache.root) if wanted else None
+        fetched = _fetched(settings, model, part)
         return fetched.path if fetched else None
     path = _absolute(settings, file.path)
     if not path.exists():
@@ -130,12 +134,30 @@ def file_of(settings: Settings, model: ModelEntry, part: str) -> Path | None:
             remedy="correct the path, which is relative to pipeline.yaml",
         )
     if file.sha256 is not None:
-        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256)
+        found = remembered(path, settings.cache, "sha256", of_file)
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, found)
     return path
 
 
-def _require_pinned(settings: Settings, where: str, path: Path, sha256: str) -> None:
-    found = remembered(path, settings.cache, "sha256", of_file)
+def _fetched(settings: Settings, model: ModelEntry, part: str) -> Fetched | None:
+    wanted = _wanted(settings, model, part)
+    return cached(wanted, settings.cache.root) if wanted else None
+
+
+def _whole(settings: Settings, model: ModelEntry, part: str) -> Path | None:
+    """Where a file is that is about to be used: not only its length and time are as they were."""
+    file: DataFile | None = getattr(model.entry, part)
+    path = file_of(settings, model, part)
+    if file is None or path is None:
+        return None
+    if (fetched := _fetched(settings, model, part)) is not None:
+        return verified(fetched)
+    if file.sha256 is not None:
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, of_file(path))
+    return path
+
+
+def _require_pinned(settings: Settings, where: str, path: Path, sha256: str, found: str) -> None:
     if found != sha256:
         raise user_error(
             f"{settings.project.pipeline}: {where}: {path} is not the file that sha256 pins",
@@ -193,9 +215,18 @@ def remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], 
         )
     memo = cache.last / f"{kind}-{seen.hexdigest()[:32]}"
     try:
-        return memo.read_text(encoding="ascii")
-    except OSError:
-        digest = digest_of(path)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memo, digest.encode())
+        seal, _, digest = memo.read_bytes().decode("ascii").partition(" ")
+    except (OSError, ValueError):
+        seal, digest = "", ""
+    if digest and seal == _seal(memo.name, digest):
+        return digest
+    digest = digest_of(path)
+    with contextlib.suppress(OSError):  # it only saves time
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(memo, f"{_seal(memo.name, digest)} {digest}".encode())
     return digest
+
+
+def _seal(name: str, digest: str) -> str:
+    """Shows that ``digest`` is whole, and that file's: a key made of another one chooses another's artifact."""
+    return fingerprint.of_mapping({name: digest})

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from coralforge.config.base import Model, Place, Sha256
+from coralforge.config.base import Model, Place, Sha256, Text
 
 
 class Target(str, Enum):
@@ -22,7 +22,7 @@ class Target(str, Enum):
 class DataFile(Model):
     """A file of the user's, or one that is pinned and fetched. Exactly one of ``path`` and ``places`` is given."""
 
-    path: str | None = Field(default=None, min_length=1)
+    path: Text | None = Field(default=None, min_length=1)
     """A file (a SavedModel: a folder), relative to pipeline.yaml."""
     sha256: Sha256 | None = None
     """Digest of the file at ``path``, which is refused when it is another one; places have their own."""
@@ -46,11 +46,11 @@ class DataFile(Model):
 class Quantize(Model):
     """How a Keras model or SavedModel becomes a full-integer .tflite, as ``invoke quantize`` does it."""
 
-    samples: str | None = Field(default=None, min_length=1)
+    samples: Text | None = Field(default=None, min_length=1)
     """Representative samples, relative to pipeline.yaml: image folder, .npz, .npy, or module:function."""
     random: int | None = Field(default=None, gt=0, le=10_000)
     """So many random samples instead, for trying out; report and manifest say so."""
-    preprocess: str = Field(default="auto", min_length=1)
+    preprocess: Text = Field(default="auto", min_length=1)
     """How pixels become the model's input (--preprocess of invoke quantize)."""
     io: Literal["uint8", "int8"] = "uint8"
     """Type of the model's inputs and outputs."""
@@ -87,7 +87,7 @@ class BundledModel(Model):
     """Index of the top-1 class of the image."""
     questions: DataFile | None = None
     """Samples for the smoke test to ask device and CPU: X.questions.bin of invoke quantize --questions."""
-    licence: str = "NOASSERTION"
+    licence: Text = "NOASSERTION"
     """SPDX expression of the model."""
 
     @model_validator(mode="after")

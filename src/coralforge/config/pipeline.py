@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from coralforge.config.arch import Arch, Floor
-from coralforge.config.base import Model, Name, Variant
+from coralforge.config.base import Model, Name, Text, Variant
 from coralforge.config.models import BundledModel, DataFile
 from coralforge.config.remote import Remote
 
@@ -33,7 +33,7 @@ class Sample(Model):
 
     name: Name
     """The model's name, shown in reports."""
-    licence: str = "Apache-2.0"
+    licence: Text = "Apache-2.0"
     """SPDX expression of the files."""
     model: DataFile
     """A fully quantized classification model (.tflite)."""
@@ -90,11 +90,11 @@ class Pipeline(Model):
     """The model that the bundle's smoke test runs."""
     models: dict[Name, BundledModel] = Field(default_factory=dict)
     """Models of yours that go into the bundle, by name."""
-    output: str = "dist"
+    output: Text = "dist"
     """Folder for bundles and reports, relative to pipeline.yaml."""
-    cache: str | None = None
+    cache: Text | None = None
     """Folder of the cache, empty or new (default: CORALFORGE_CACHE, or ~/.cache/coralforge)."""
-    mirrors: list[str] = Field(default_factory=list)
+    mirrors: list[Text] = Field(default_factory=list)
     """Folders or http(s) addresses that are asked first; --mirror and CORALFORGE_MIRROR come before them."""
     limits: Limits = Limits()
     """Limits of a build container."""

@@ -11,9 +11,9 @@ from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from coralforge.config.base import Model
+from coralforge.config.base import Model, plain_text
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 _GRPC = rf"grpcs?://{_HOST}"
@@ -24,7 +24,9 @@ _OURS = ("content-length", "content-type", "host", "te", "user-agent")
 
 Address = Annotated[str, Field(json_schema_extra={"pattern": f"^(?:{_GRPC}|{_HTTP})$"})]
 ExecutorAddress = Annotated[str, Field(json_schema_extra={"pattern": f"^{_GRPC}$"})]
-File = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+File = Annotated[
+    str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(plain_text)
+]
 HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Property = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 PropertyValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/@+-]{1,256}$")]

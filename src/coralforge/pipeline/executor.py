@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,14 +133,16 @@ def _fetch_xnnpack(settings: Settings, sink: Sink) -> Settings:
 
 
 def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
-    from coralforge.sources.trees import make_tree
+    """Unpack what is not; what is there is compared with its record first, if it is about to be used."""
+    from coralforge.sources.trees import ensure_trees
 
-    names = {a.name for a in survey.plan(goal) if a.stage is Stage.UNPACK and a.run}
-    if names:
-        with run.step(f"unpack {len(names)} source{'s' if len(names) > 1 else ''}"):
-            for fact in survey.facts.sources:
-                if fact.name in names:
-                    make_tree(run.settings, fact)
+    actions = survey.plan(goal)
+    runs = {a.name: a.run for a in actions if a.stage is Stage.UNPACK}
+    facts = [fact for fact in survey.facts.sources if fact.name in runs]
+    count = sum(runs.values())
+    with run.step(f"unpack {count} source{'s' if count > 1 else ''}") if count else nullcontext():
+        compiles = any(action.stage is Stage.LIBRARIES and action.run for action in actions)
+        ensure_trees(run.settings, facts, run.sink, whole=compiles)
 
 
 def _build(run: Run, survey: Survey, goal: Stage) -> None:

@@ -25,7 +25,7 @@ from coralforge.pipeline.remote import connected
 from coralforge.settings import Settings, with_test_sources, without_xnnpack
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.records import Tree
-from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
+from coralforge.sources.trees import ensure_trees, survey_sources, to_fetch, trees
 from coralforge.util.fingerprint import of_paths
 
 Build = Callable[[BuildEnvironment, dict[str, Tree], str, Path], Path]
@@ -74,9 +74,7 @@ def _make(
     with store.exclusive(settings.cache, sink):
         fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
         facts = survey_sources(settings)
-        for fact in facts:
-            if not fact.unpacked:
-                make_tree(settings, fact)
+        ensure_trees(settings, facts, sink, whole=True)
         runner = DockerRunner()
         with closing(runner.client), store.staging(settings.cache, f"{name}-{settings.arch.value}") as staging:
             ImageMaker.of(settings, runner.client, sink).ensure(image)

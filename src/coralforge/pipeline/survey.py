@@ -58,12 +58,12 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
 def checked(settings: Settings, survey: Survey, goal: Stage, thorough: bool) -> Survey:
     """The same survey, now that the artifacts which ``goal`` is to be made from were compared with their records.
 
-    The bytes of bundle and packages are read either way: they are about to be handed out.
+    The bytes of bundle, packages and of what is asked for are read either way: they are about to be handed out.
     """
     damaged = dict(survey.facts.damaged)
     for action in survey.plan(goal):
         if action.artifact in survey.facts.present and action.artifact not in damaged:
-            problem = store.damage(settings.cache, action, thorough or action.stage in HANDED_OUT)
+            problem = store.damage(settings.cache, action, thorough or action.stage in (goal, *HANDED_OUT))
             damaged |= {action.artifact: problem} if problem else {}
     return replace(survey, facts=replace(survey.facts, damaged=damaged))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -347,3 +348,39 @@ class TestSample:
         with pytest.raises(CoralforgeError, match=r"sample\.labels") as caught:
             survey_models(settings)
         assert caught.value.reason == "model-file"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"0" * 64, b"0" * 64 + b" " + b"0" * 64])
+def test_a_damaged_note_of_a_files_digest_is_not_believed(project: Path, content: bytes) -> None:
+    settings = settings_with(project, CLASSIFIER)
+    before = fact(settings)
+    for note in settings.cache.last.iterdir():
+        note.write_bytes(content)
+    assert fact(settings) == before
+
+
+def test_notes_of_other_files_are_not_believed(project: Path) -> None:
+    settings = settings_with(project, CLASSIFIER)
+    before = fact(settings)
+    one, other = sorted(settings.cache.last.iterdir())[:2]
+    contents = one.read_bytes(), other.read_bytes()
+    one.write_bytes(contents[1])
+    other.write_bytes(contents[0])
+    assert fact(settings) == before
+
+
+def test_a_pinned_file_is_read_again_before_it_is_used(project: Path) -> None:
+    """Its length and time may be those that were seen, and its bytes others."""
+    file = project / "net.tflite"
+    pinned = CLASSIFIER.replace(
+        "net.tflite}", f"net.tflite, sha256: {hashlib.sha256(file.read_bytes()).hexdigest()}}}"
+    )
+    settings = settings_with(project, pinned)
+    assert fact(settings)
+    data, times = bytearray(file.read_bytes()), file.stat()
+    data[-1] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (model,) = (one for one in bundled_models(settings) if one.label == "net")
+    with pytest.raises(CoralforgeError, match="is not the file that sha256 pins"):
+        locate(settings, model)

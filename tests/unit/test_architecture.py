@@ -12,7 +12,7 @@ import grimp
 from tests.conftest import ROOT
 
 # A new room at the top, such as publish, brings one for each room that it uses; so do deploy and convert.
-MOST_ARROWS = 136
+MOST_ARROWS = 137
 
 
 def room(module: str) -> str:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.docker
 IMAGE = Promise(
     "Store and state",
     "An image under another one's tag is not built in: it is made again",
-    "Docker's tag of an image is given to another image, to one of ours and to one without labels",
+    "Docker's tag of an image is given to another one of ours, and the image is asked for",
     "only the tag is asked for: the other image is taken",
 )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -228,7 +230,7 @@ ODD_NAME = Promise(
     CHAPTER,
     "An odd name works as a plain one does",
     f"{', '.join(ODD)}: as models, outputs, reports, projects, bundles, mirrors and sources",
-    "names are decoded as UTF-8: one that is none ends the run",
+    "stdout is not made plain: a name that is no UTF-8 ends in an internal error",
 )
 
 
@@ -303,10 +305,15 @@ def test_an_odd_name_works_as_a_plain_one_does(tmp_path: Path, trial: Trial) -> 
 
 
 @promised(ODD_NAME, control=True)
-def test_a_name_that_must_be_utf8_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_plain_output_a_name_that_is_no_utf8_ends_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "utf-8", "strict"))
+    boundary.run(print, ODD["no UTF-8"])
+    monkeypatch.setattr(boundary, "plain_stdout", nullcontext)
     with pytest.raises(SystemExit) as ended:
-        boundary.run(lambda: print(ODD["no UTF-8"].encode("utf-8")))
+        boundary.run(print, ODD["no UTF-8"])
     assert ended.value.code == ExitCode.INTERNAL
 
 

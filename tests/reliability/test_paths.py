@@ -309,9 +309,8 @@ def test_without_plain_output_a_name_that_is_no_utf8_ends_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "utf-8", "strict"))
-    boundary.run(print, ODD["no UTF-8"])
     monkeypatch.setattr(boundary, "plain_stdout", nullcontext)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "utf-8", "strict"))
     with pytest.raises(SystemExit) as ended:
         boundary.run(print, ODD["no UTF-8"])
     assert ended.value.code == ExitCode.INTERNAL

@@ -197,7 +197,7 @@ def board(said: Said) -> None:
 
 
 @verb(
-    model=Option("The model: a .keras or .h5 file of Keras 2 or 3, or the folder of a SavedModel.", default=""),
+    model=Option("The model: .keras or .h5 of Keras 2 or 3, the folder of a SavedModel, or .onnx.", default=""),
     samples=Option(
         "What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION.", default=""
     ),
@@ -215,15 +215,30 @@ def board(said: Said) -> None:
     trust=Option("Run code that the model file has in it (Lambda layers).", default=False),
     timeout=Option("Give up after that many seconds (default: 7200).", default="7200"),
     memory=Option("MiB that TensorFlow may take (default: three quarters of the machine's).", default="0"),
+    evaluate=Option(
+        "Labelled samples, to say how often the model is right: a folder with a folder of images for each class, "
+        "or an .npz with an array 'labels'. Of --samples itself, those it was calibrated with are left out.",
+        default="",
+    ),
+    labels=Option("A file with one class a line, in the order of the model's scores, for --evaluate.", default=""),
+    max_evaluate=Option("Evaluate with at most that many samples (default: 2000).", default="2000"),
+    questions=Option(
+        "Put so many samples that are held out into X.questions.bin, to ask a device (default: 0).", default="0"
+    ),
+    layers=Option("Say which layers lose most in any case, not only where the result is bad.", default=False),
+    html=Option("Also write the report as a page, with histograms and the layers that lose most."),
+    outputs=Option("Names of tensors where an ONNX model is to end, with commas (default: its outputs).", default=""),
 )
 def quantize(said: Said) -> None:
-    """Quantize a Keras model or SavedModel to a .tflite of full integers."""
+    """Quantize a model of Keras, TensorFlow or ONNX to a .tflite of full integers."""
     from coralforge.commands import boundary, models
 
     options = {"samples": said.samples, "preprocess": said.preprocess, "io": said.io, "signature": said.signature}
-    options |= {"shape": said.input_shape, "trust": said.trust}
+    options |= {"shape": said.input_shape, "trust": said.trust, "evaluate": said.evaluate, "labels": said.labels}
+    options |= {"layers": said.layers, "html": said.html}
     numbers = {"random": said.random, "max_samples": said.max_samples, "timeout": said.timeout, "memory": said.memory}
-    boundary.run(models.quantize_model, said.model, said.output, options, numbers)
+    numbers |= {"max_evaluate": said.max_evaluate, "questions": said.questions}
+    boundary.run(models.quantize_model, said.model, said.output, options, numbers, said.outputs)
 
 
 @verb(

@@ -53,12 +53,16 @@ def docker_answers() -> bool:
 @cache
 def libedgetpu_options() -> tuple[str, ...] | None:
     """What to add to ``invoke build`` so that libedgetpu's source is found; None when this machine has none."""
+    checkout = os.environ.get("CORALFORGE_TEST_LIBEDGETPU")
+    return ("--source", f"libedgetpu={checkout}") if checkout else mirror_options("libedgetpu")
+
+
+@cache
+def mirror_options(source: str) -> tuple[str, ...] | None:
+    """What to add to ``invoke build`` so that a source is found that only GitHub and a mirror have."""
     from coralforge.config.load import load_release
 
-    checkout = os.environ.get("CORALFORGE_TEST_LIBEDGETPU")
-    if checkout:
-        return ("--source", f"libedgetpu={checkout}")
-    names = [place.filename for place in load_release(ROOT / "releases", "2.14.1").sources["libedgetpu"].places]
+    names = [place.filename for place in load_release(ROOT / "releases", "2.14.1").sources[source].places]
     for mirror in os.environ.get("CORALFORGE_MIRROR", "").split():
         if urlsplit(mirror).scheme or any((Path(mirror) / name).is_file() for name in names):
             return ("--mirror", mirror)
@@ -87,6 +91,17 @@ def tensorflow_found() -> bool:
         return False
 
 
+@cache
+def onnx2tf_found() -> bool:
+    from coralforge.convert.environment import find_python
+    from coralforge.errors import CoralforgeError
+
+    try:
+        return find_python().exists()
+    except CoralforgeError:
+        return False
+
+
 THINGS = (
     Thing("docker", docker_answers, "no Docker Engine answers", in_ci=True),
     Thing(
@@ -96,6 +111,7 @@ THINGS = (
         in_ci=True,
     ),
     Thing("tensorflow", tensorflow_found, "TensorFlow is not installed (scripts/bootstrap --models)", in_ci=True),
+    Thing("onnx2tf", onnx2tf_found, "onnx2tf is not installed (scripts/bootstrap --convert)", in_ci=True),
     Thing(
         "libedgetpu_source",
         lambda: libedgetpu_options() is not None,
@@ -103,6 +119,12 @@ THINGS = (
         in_ci=False,
     ),
     Thing("second_engine", possible, ABSENT, in_ci=False),
+    Thing(
+        "xnnpack_source",
+        lambda: mirror_options("xnnpack") is not None,
+        "XNNPACK's source is not on this machine (set CORALFORGE_MIRROR)",
+        in_ci=False,
+    ),
     Thing(
         "edgetpu_compiler",
         lambda: "CORALFORGE_TEST_COMPILER" in os.environ,
@@ -145,6 +167,14 @@ def ctrl_c() -> Iterator[None]:
 def libedgetpu_source() -> tuple[str, ...]:
     """Options of ``invoke build`` that make libedgetpu's source available."""
     options = libedgetpu_options()
+    assert options is not None
+    return options
+
+
+@pytest.fixture(scope="session")
+def xnnpack_source() -> tuple[str, ...]:
+    """Options of ``invoke build`` that make XNNPACK's source available."""
+    options = mirror_options("xnnpack")
     assert options is not None
     return options
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from coralforge.events import Event, Note, Output, Progress, Sink, Step
+from coralforge.util.plain import plain
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -93,7 +94,7 @@ def make_sink() -> AbstractContextManager[Sink]:
 
 def _line(event: Note | Step) -> str:
     if isinstance(event, Note):
-        return f"warning: {event.text}" if event.level == "warning" else f"   {event.text}"
+        return f"warning: {plain(event.text)}" if event.level == "warning" else f"   {plain(event.text)}"
     return f"-> {event.name}" if event.seconds is None else f"   {event.name}: done in {event.seconds:.1f} s"
 
 

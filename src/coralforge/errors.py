@@ -7,6 +7,7 @@ else that escapes is a bug in coralforge and is reported as such by the boundary
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -82,6 +83,30 @@ def gate_error(brief: str, *, reason: str, details: str = "", remedy: str = "") 
 def smoke_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
     """A smoke test that failed (exit code 7)."""
     return CoralforgeError(brief, reason=reason, code=ExitCode.SMOKE, details=details, remedy=remedy)
+
+
+def system_error(error: OSError) -> CoralforgeError | None:
+    """The error for a file or folder that the system does not let us use; None for one that is a bug of ours.
+
+    Whoever knows more than the system says (which option it was, what it was for) raises an error of its own.
+
+    Returns:
+        One with the reason ``no-space`` or ``file-access``, exit code 3, or ``path-unusable``, exit code 2.
+    """
+    name = f"{error.filename}: " if error.filename else ""
+    text = f"{name}{error.strerror or error}"
+    if error.errno in _FULL:
+        return missing_error(text, reason="no-space", remedy="free some space; what was done is kept")
+    if error.errno in _REFUSED:
+        return missing_error(text, reason="file-access", remedy="correct its owner and mode, or choose another place")
+    if error.errno in _UNUSABLE and error.filename:
+        return user_error(text, reason="path-unusable", remedy="give another path")
+    return None
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EXDEV)
+_UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ, errno.EEXIST)
 
 
 def board_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:

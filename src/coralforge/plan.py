@@ -80,6 +80,8 @@ class Facts:
     """Whether the builder image's packages are there; who makes that image fetches them too."""
     models: tuple[ModelFact, ...] = ()
     """The models that go into a bundle."""
+    operators: tuple[str, ...] | None = ()
+    """The only operators that TensorFlow Lite is built with; none for all of them, None while that is not known."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _source_actions(facts: Facts, goal: Stage) -> list[Action]:
             actions.append(Action(Stage.FETCH, source.name, True, "not downloaded yet"))
         elif source.digest.startswith("sha256:"):
             actions.append(Action(Stage.FETCH, source.name, False, "downloaded and verified", source.digest))
-    if goal in (Stage.FETCH, *HANDED_OUT):
+    if goal in (Stage.FETCH, *HANDED_OUT) or facts.operators is None:
         actions += _data_actions(facts)
     if goal is Stage.FETCH:
         return actions
@@ -156,9 +158,11 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
     if goal not in ARTIFACTS:
         return []
     stages = ARTIFACTS[: ARTIFACTS.index(goal) + 1]
-    known = all(source.digest for source in facts.sources)
+    known = facts.operators is not None and all(source.digest for source in facts.sources)
     actions: list[Action] = []
     inputs: dict[str, str] = {f"source:{s.name}": s.digest or "" for s in facts.sources}
+    if facts.operators:
+        inputs["operators"] = " ".join(facts.operators)
     for stage in stages:
         inputs = {**inputs, **facts.inputs.get(stage, {})}
         if stage is Stage.BUNDLE:
@@ -167,7 +171,8 @@ def _artifact_actions(facts: Facts, goal: Stage) -> list[Action]:
             actions += models
             known = known and all(action.key for action in models)
         if not known:
-            actions.append(Action(stage, stage.value, True, "sources are not all there yet"))
+            missing = "models" if facts.operators is None else "sources"
+            actions.append(Action(stage, stage.value, True, f"{missing} are not all there yet"))
             continue
         actions.append(_artifact(facts, stage, stage.value, inputs))
         inputs = {stage.value: actions[-1].key}

@@ -10,11 +10,15 @@ from pathlib import Path
 from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import Variant
 from coralforge.config.load import load_pipeline, load_release, load_toolchain, unknown
-from coralforge.config.pipeline import Pipeline, Platform
+from coralforge.config.pipeline import Cpu, Pipeline, Platform
 from coralforge.config.release import Release
+from coralforge.config.remote import Remote
 from coralforge.config.toolchain import Toolchain
 from coralforge.errors import user_error
 from coralforge.util.paths import resolved, typed
+
+XNNPACK = "xnnpack"
+"""The name of its source in release files."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Project:
     @property
     def bazel(self) -> Path:
         return self.root / "toolchains" / "bazel"
+
+    @property
+    def xnnpack(self) -> Path:
+        """The part of the Bazel workspace that only XNNPACK needs."""
+        return self.root / "toolchains" / "xnnpack"
 
     @property
     def toolchain(self) -> Path:
@@ -105,6 +114,11 @@ class Cache:
         return self.root / "bazel"
 
     @property
+    def results(self) -> Path:
+        """Bazel's disk cache, where pipeline.yaml asks for one."""
+        return self.root / "results"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -132,7 +146,18 @@ class Cache:
     def remakeable(self) -> tuple[Path, ...]:
         """All that can be made again without a network."""
         older = self.root / "smoke"  # where versions before 0.2 had the folders of the smoke test
-        return (self.artifacts, self.trees, self.bazel, self.logs, self.last, self.tmp, self.work, self.boards, older)
+        return (
+            self.artifacts,
+            self.trees,
+            self.bazel,
+            self.results,
+            self.logs,
+            self.last,
+            self.tmp,
+            self.work,
+            self.boards,
+            older,
+        )
 
     @property
     def lock(self) -> Path:
@@ -171,6 +196,16 @@ class Settings:
         return self.platform.floor(self.arch)
 
     @property
+    def xnnpack(self) -> bool:
+        """Whether TensorFlow Lite's XNNPACK delegate is to be built."""
+        return self.pipeline.cpu.xnnpack != "off" and XNNPACK in self.release.sources
+
+    @property
+    def selected(self) -> bool:
+        """Whether TensorFlow Lite has only the operators that the bundle's models use."""
+        return self.pipeline.cpu.ops == "selected"
+
+    @property
     def output(self) -> Path:
         """Where bundles and reports go."""
         return (self.project.root / typed(self.pipeline.output)).absolute()
@@ -181,10 +216,21 @@ class Settings:
         return f"coralforge-{self.release.release}-{self.arch.triple}"
 
 
+def without_xnnpack(settings: Settings) -> Settings:
+    """The same settings, with ``cpu.xnnpack: off``."""
+    cpu = Cpu(xnnpack="off", ops=settings.pipeline.cpu.ops)
+    return replace(settings, pipeline=settings.pipeline.model_copy(update={"cpu": cpu}))
+
+
 def with_test_sources(settings: Settings) -> Settings:
     """The same settings for the C++ tests of the simulated libedgetpu, which are compiled from more sources."""
     sources = {**settings.release.sources, **settings.release.test_sources}
     return replace(settings, release=settings.release.model_copy(update={"sources": sources}))
+
+
+def without_remote(settings: Settings) -> Settings:
+    """The same settings for a build on this machine alone."""
+    return replace(settings, pipeline=settings.pipeline.model_copy(update={"remote": Remote()}))
 
 
 def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -192,10 +238,11 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
 
     Raises:
         CoralforgeError: exit code 2 with reason ``arch-unknown``, ``release-unknown``, ``variant-unknown``,
-            ``source-unknown``, ``source-option``, ``source-folder``, or what the loaders raise.
+            ``source-unknown``, ``source-option``, ``source-folder``, ``xnnpack-release``, or what the loaders raise.
     """
     pipeline = load_pipeline(project.pipeline)
     release = load_release(project.releases, options.release or pipeline.release)
+    _require_xnnpack(pipeline, release)
     arch = _arch(pipeline, options.arch)
     return Settings(
         project=project,
@@ -210,6 +257,15 @@ def resolve(project: Project, options: Options, environ: Mapping[str, str] = os.
         checkouts=_checkouts(release, options.sources),
         compiler=options.compiler,
     )
+
+
+def _require_xnnpack(pipeline: Pipeline, release: Release) -> None:
+    if pipeline.cpu.xnnpack == "on" and XNNPACK not in release.sources:
+        raise user_error(
+            f"cpu.xnnpack is on, and releases/{release.release}.yaml has no source {XNNPACK}",
+            reason="xnnpack-release",
+            remedy=f"add the one that TensorFlow {release.release} pins, or set cpu.xnnpack in pipeline.yaml to off",
+        )
 
 
 def _arch(pipeline: Pipeline, name: str | None) -> Arch:

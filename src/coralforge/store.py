@@ -7,6 +7,8 @@ so that a damaged artifact is found before it is used.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -22,6 +24,7 @@ from coralforge.util import atomic, cachedir, inventory
 from coralforge.util.scratch import remove_anyway, remove_tree
 
 RECORD = "artifact.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def present(cache: Cache) -> frozenset[str]:
@@ -50,10 +53,11 @@ def remember(cache: Cache, target: str, actions: tuple[Action, ...]) -> None:
     """Record what ``target`` was made of, for the reasons of the next plan."""
     data = {action.label: dict(action.inputs) for action in actions if action.inputs}
     path = _reference(cache, target)
-    text = json.dumps(data, sort_keys=True, indent=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        atomic.write(path, text.encode())
+    text = json.dumps(data, sort_keys=True, indent=1).encode()
+    with contextlib.suppress(OSError):  # it is only for reasons: a run with nothing to do needs no space
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != text:
+            atomic.write(path, text)
 
 
 def _reference(cache: Cache, target: str) -> Path:
@@ -69,7 +73,7 @@ def staging(cache: Cache, name: str) -> Iterator[Path]:
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
-        if error.errno == 28:  # ENOSPC
+        if error.errno in _FULL:
             raise no_space(cache, str(error)) from error
         raise
     finally:
@@ -134,12 +138,16 @@ def unwritable(cache: Cache, error: OSError) -> CoralforgeError:
     )
 
 
+def _storage_error(cache: Cache, error: OSError) -> CoralforgeError:
+    return no_space(cache, str(error)) if error.errno in _FULL else unwritable(cache, error)
+
+
 @contextmanager
 def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[None]:
     """Hold the cache's lock; waits, saying so, for at most ``timeout`` seconds.
 
     Raises:
-        CoralforgeError: reason ``busy`` (exit code 8), ``cache-unwritable`` (3) or ``cache-folder`` (2).
+        CoralforgeError: ``busy`` (exit code 8), ``no-space``, ``cache-unwritable`` (3) or ``cache-folder`` (2).
     """
     from filelock import FileLock, Timeout
 
@@ -160,7 +168,7 @@ def exclusive(cache: Cache, sink: Sink, timeout: float = 7200.0) -> Iterator[Non
             remedy="wait for it, end it, or use another cache with CORALFORGE_CACHE",
         ) from error
     except OSError as error:
-        raise unwritable(cache, error) from error
+        raise _storage_error(cache, error) from error
     try:
         _sweep(cache)
         yield

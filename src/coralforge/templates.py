@@ -47,6 +47,7 @@ def variables(settings: Settings, project: str = "coral-app") -> dict[str, objec
         "variants": [variant.value for variant in settings.variants],
         "default_variant": settings.variants[0].value,
         "simulated": settings.variants[0] is Variant.SIMULATED,
+        "xnnpack": settings.xnnpack,
         "glibc": settings.floor.glibc,
         "glibcxx": settings.floor.glibcxx,
         "kernels": settings.arch.row.kernels,

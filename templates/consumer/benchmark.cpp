@@ -10,6 +10,7 @@
 #include "expectation.h"
 #include "files.h"
 #include "image.h"
+#include "questions.h"
 #include "session.h"
 #include "tensors.h"
 #include "timing.h"
@@ -18,19 +19,25 @@
 namespace {
 
 constexpr char kUsage[] =
-    "usage: benchmark MODEL [--compare PLAIN] [--image FILE | --seed N] [--runs N] [--warmup N] [--threads "
-    "N]\n"
-    "                 [--device INDEX] [--timeout S] [--tolerance STEPS] [--expect LIST] [--json[=FILE]]\n"
+    "usage: benchmark MODEL [--compare PLAIN [--questions FILE]] [--image FILE | --seed N] [--runs N]\n"
+    "                 [--warmup N] [--threads N]\n"
+    "                 [--device INDEX] [--cpu KERNELS] [--timeout S] [--tolerance STEPS] [--expect LIST] "
+    "[--json[=FILE]]\n"
     "Runs MODEL and prints the time per inference; the first one, which also loads the parameters, by "
     "itself.\n"
     "  --compare PLAIN    then the same on the CPU: PLAIN is the model that MODEL was compiled from. Prints "
     "how\n"
     "                     many values of each output differ, by how many quantized steps, and the speed-up\n"
+    "  --questions FILE   with --compare: also runs both on each of these inputs, as invoke quantize\n"
+    "                     --questions N writes them, and says for how many the best class is the same\n"
     "  --image FILE       a BMP or PPM picture as the input (default: noise)\n"
     "  --seed N           which noise; the same number gives the same (default 1)\n"
     "  --runs N           runs that are measured (default 30)\n"
     "  --warmup N         runs after the first that are not measured (default 3)\n"
     "  --threads N        threads for what runs on the CPU (default 1)\n"
+    "  --cpu KERNELS      for what runs on the CPU: builtin (default), or xnnpack where the bundle has it; "
+    "faster,\n"
+    "                     and quantized values may differ by some steps\n"
     "  --device INDEX     the Edge TPU with this index in lstpu's list (default 0)\n"
     "  --tolerance STEPS  with --compare: exit code 10 where a value differs by more quantized steps\n"
     "  --expect LIST      ms per inference that are expected of hardware, as usb3=MS,usb2=MS,pci=MS; warns "
@@ -41,7 +48,9 @@ constexpr char kUsage[] =
 
 struct Options {
   std::string model, plain, image;
+  coral::Questions questions;
   int seed, warmup, runs, threads, device;
+  coral::Kernels kernels;
   int timeout;       // seconds
   double tolerance;  // steps; -1 for none
   coral::Expectation expectation;
@@ -69,7 +78,7 @@ coral::Measured Measure(const std::string& path, const Options& options) {
   coral::Measured measured;
   measured.model = path;
   const coral::Stopwatch loading;
-  coral::Session session(path, options.device, options.threads, options.timeout);
+  coral::Session session(path, options.device, options.threads, options.timeout, options.kernels);
   measured.load_ms = loading.Milliseconds();
   measured.placement = session.placement();
   tflite::Interpreter& interpreter = session.interpreter();
@@ -85,7 +94,15 @@ coral::Measured Measure(const std::string& path, const Options& options) {
   std::vector<double> ms;
   for (int i = 0; i < options.runs; ++i) ms.push_back(run());
   measured.times = coral::Summarize(ms);
-  if (!options.plain.empty()) measured.outputs = coral::CopyOutputs(interpreter);
+  if (options.plain.empty()) return measured;
+  measured.answers.push_back(coral::CopyOutputs(interpreter));
+  if (!options.questions.Any()) return measured;
+  const size_t count = options.questions.Count(interpreter);
+  for (size_t i = 0; i < count; ++i) {
+    options.questions.Set(interpreter, i);
+    session.Run();
+    measured.answers.push_back(coral::CopyOutputs(interpreter));
+  }
   return measured;
 }
 
@@ -106,9 +123,18 @@ void ComparePlain(const Options& options, coral::Report* report) {
     throw coral::Failure(coral::kBadInput,
                          plain + " is not what " + model + " was compiled from: their inputs differ");
   }
-  report->differences =
-      coral::Compare(options.model, report->measured.outputs, options.plain, report->plain.outputs);
+  const auto compare = [&](size_t answer) {
+    return coral::Compare(options.model, report->measured.answers[answer], options.plain,
+                          report->plain.answers[answer]);
+  };
+  report->differences = compare(0);
   report->compared = true;
+  for (size_t i = 1; i < report->measured.answers.size(); ++i) {
+    const std::vector<coral::Difference> found = compare(i);
+    ++report->questions;
+    if (coral::Agree(found)) ++report->same_best;
+    for (size_t k = 0; k < found.size(); ++k) coral::Add(&report->differences[k], found[k]);
+  }
 }
 
 Options Parse(coral::Arguments& arguments) {
@@ -126,7 +152,13 @@ Options Parse(coral::Arguments& arguments) {
   if (!tolerance.empty() && options.plain.empty()) {
     throw coral::Failure(coral::kUsage, "--tolerance goes with --compare");
   }
+  const std::string questions = arguments.TakeOption("--questions", "");
+  if (!questions.empty() && options.plain.empty()) {
+    throw coral::Failure(coral::kUsage, "--questions goes with --compare");
+  }
+  if (!questions.empty()) options.questions = coral::Questions(questions);
   options.expectation = coral::ParseExpectation(arguments.TakeOption("--expect", ""));
+  options.kernels = coral::TakeKernels(arguments);
   options.timeout = coral::TakeTimeout(arguments);
   options.model = arguments.TakePositional(1, 1)[0];
   return options;

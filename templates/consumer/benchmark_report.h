@@ -25,7 +25,7 @@ struct Measured {
   double first_ms = 0;  // the first inference, which also loads the parameters
   Times times;          // of those after it, without the ones to warm up
   std::vector<std::string> inputs;
-  std::vector<Output> outputs;
+  std::vector<std::vector<Output>> answers;  // outputs of the input that was measured, then of each question
 };
 
 // The whole of a run.
@@ -38,9 +38,18 @@ struct Report {
   Measured plain;  // the rest only where it was compared
   std::vector<Difference> differences;
   double tolerance = -1;  // steps; -1 where none was given
+  int questions = 0;      // how many more inputs were compared
+  int same_best = 0;      // and for how many of them the best class is the same
 
   double SpeedUp() const {
     return measured.times.median > 0 ? plain.times.median / measured.times.median : 0;
+  }
+  // Whether there is a best class to speak of.
+  bool Classes() const {
+    for (const auto& difference : differences) {
+      if (difference.list) return true;
+    }
+    return false;
   }
   bool Within() const {
     for (const auto& difference : differences) {
@@ -94,6 +103,10 @@ inline void PrintText(const Report& report) {
     std::printf("output %zu %s %s: %s\n", i, difference.name.c_str(), difference.kind.c_str(),
                 Describe(difference).c_str());
   }
+  if (report.questions == 0) return;
+  std::printf("questions: %d, counted above", report.questions);
+  if (report.Classes()) std::printf("; the same best class for %d of them", report.same_best);
+  std::printf("\n");
 }
 
 // Numbers that JSON has no word for become null.
@@ -114,6 +127,7 @@ inline std::string JsonMeasured(const Measured& measured, const std::string& ind
          field("device", "{\"type\": " + JsonString(p.type) + ", \"path\": " + JsonString(p.path) + "}") +
          field("usb_mbits", JsonNumber(p.megabits, 0)) +
          field("delegated_operations", std::to_string(p.delegated)) +
+         field("xnnpack_operations", std::to_string(p.xnnpack)) +
          field("operations", std::to_string(p.operations)) + field("ready_ms", JsonNumber(measured.load_ms)) +
          field("first_ms", JsonNumber(measured.first_ms)) + field("median_ms", JsonNumber(t.median)) +
          field("ms", "{\"min\": " + JsonNumber(t.min) + ", \"median\": " + JsonNumber(t.median) +
@@ -149,6 +163,8 @@ inline std::string JsonComparison(const Report& report) {
          ",\n    \"values\": " + std::to_string(values) +
          ",\n    \"differing\": " + std::to_string(differing) +
          ",\n    \"max_steps\": " + JsonNumber(steps, 1) + ",\n    \"same_best\": " + JsonBool(same_best) +
+         ",\n    \"questions\": " + std::to_string(report.questions) + ",\n    \"questions_same_best\": " +
+         (report.questions == 0 || !report.Classes() ? "null" : std::to_string(report.same_best)) +
          ",\n    \"tolerance\": " + (report.tolerance < 0 ? "null" : JsonNumber(report.tolerance, 1)) +
          ",\n    \"within_tolerance\": " + (report.tolerance < 0 ? "null" : JsonBool(report.Within())) +
          ",\n    \"outputs\": [" + outputs + "\n    ]\n  }";

@@ -120,6 +120,7 @@ struct Difference {
   bool list = false;     // whether there is a best class
   size_t best = 0, best_plain = 0;
   bool same_best = true;  // classes with equal scores count as the same
+  bool agrees = true;  // the same, but equal scores of ours count as no answer: a device may give one to all
 };
 
 // The first of the largest values; NaN is never the largest.
@@ -162,10 +163,29 @@ inline Difference Compare(const Output& ours, const Output& plain) {
   if (found.list) {
     found.best = BestOf(ours);
     found.best_plain = BestOf(plain);
-    found.same_best = found.best == found.best_plain || plain.At(found.best) == plain.At(found.best_plain) ||
-                      ours.At(found.best) == ours.At(found.best_plain);
+    found.agrees = found.best == found.best_plain || plain.At(found.best) == plain.At(found.best_plain);
+    found.same_best = found.agrees || ours.At(found.best) == ours.At(found.best_plain);
   }
   return found;
+}
+
+// Whether all outputs that have a best class have the plain model's.
+inline bool Agree(const std::vector<Difference>& differences) {
+  return std::all_of(differences.begin(), differences.end(),
+                     [](const Difference& one) { return one.agrees; });
+}
+
+// Adds what another input showed of the same output: counts add up, the best classes are those of the first
+// that differs.
+inline void Add(Difference* sum, const Difference& other) {
+  sum->values += other.values;
+  sum->differing += other.differing;
+  sum->max_steps = std::max(sum->max_steps, other.max_steps);
+  if (sum->same_best && !other.same_best) {
+    sum->best = other.best;
+    sum->best_plain = other.best_plain;
+    sum->same_best = false;
+  }
 }
 
 // All outputs, in the model's order. Throws Failure where the models cannot be the same one.

@@ -34,7 +34,8 @@ constexpr char kUsage[] =
     "one is\n"
     "                  left out (default 0.45)\n"
     "  --device INDEX  the Edge TPU with this index in lstpu's list (default 0)\n"
-    "  --threads N     threads for what runs on the CPU (default 1)\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
+    "  --threads N     threads for what runs on the CPU (default 1)\n" CORAL_CPU_USAGE CORAL_TIMEOUT_USAGE
+        CORAL_EXIT_CODES;
 
 struct Options {
   std::string model, labels, image, output, json;
@@ -42,6 +43,7 @@ struct Options {
   size_t top;
   coral::Form form;
   int device, threads, timeout;
+  coral::Kernels kernels;
 };
 
 struct Found {
@@ -60,6 +62,7 @@ Options Parse(coral::Arguments& arguments) {
   options.overlap = coral::ParseScore("--overlap", arguments.TakeOption("--overlap", "0.45"));
   options.device = coral::ParseInt("--device", arguments.TakeOption("--device", "0"), 0, 99);
   options.threads = coral::ParseInt("--threads", arguments.TakeOption("--threads", "1"), 1, 64);
+  options.kernels = coral::TakeKernels(arguments);
   options.timeout = coral::TakeTimeout(arguments);
   const auto words = arguments.TakePositional(3, 4);
   options.model = words[0];
@@ -86,7 +89,7 @@ std::vector<coral::Detection> Detect(coral::Session& session, const coral::Image
   coral::SetPixels(input, fitted.image, coral::Pixels::kUnit);
   session.Run();
   coral::RequireForm(interpreter, form);
-  auto found = coral::ReadYolo(*interpreter.output_tensor(0), form, size, options.threshold, options.overlap);
+  auto found = coral::ReadYolo(interpreter, form, size, options.threshold, options.overlap);
   for (auto& one : found) {
     one.box = {(one.box.left - fitted.left) / fitted.width, (one.box.top - fitted.top) / fitted.height,
                (one.box.right - fitted.left) / fitted.width, (one.box.bottom - fitted.top) / fitted.height};
@@ -95,14 +98,14 @@ std::vector<coral::Detection> Detect(coral::Session& session, const coral::Image
 }
 
 Found Find(const coral::Image& image, size_t labels, const Options& options) {
-  coral::Session session(options.model, options.device, options.threads, options.timeout);
+  coral::Session session(options.model, options.device, options.threads, options.timeout, options.kernels);
   tflite::Interpreter& interpreter = session.interpreter();
   if (interpreter.inputs().size() != 1) {
     throw coral::Failure(coral::kCannotRun, coral::Printable(options.model) + " is no detector: it has " +
                                                 std::to_string(interpreter.inputs().size()) + " inputs");
   }
   const coral::Form form = coral::FormOf(interpreter, options.model, labels, options.form);
-  const size_t classes = coral::ClassesOf(form, coral::ShapeOf(*interpreter.output_tensor(0)));
+  const size_t classes = coral::ClassesOf(form, coral::PartsOf(coral::ShapesOf(interpreter)).shape);
   if (classes != 0 && classes != labels) {
     std::fprintf(stderr, "detect: warning: the model has %zu classes, and %s %zu labels: they may be wrong\n",
                  classes, coral::Printable(options.labels).c_str(), labels);

@@ -23,11 +23,13 @@ enum class Form {
   kYoloV8Turned,  // [1, N, 4 + classes]
   kYoloV10,       // [1, N, 6]: edges, score, class; the best ones only
 };
+// Those of v5 and v8 may be two outputs: boxes [1, N, 4] or [1, 4, N], and the rest.
 
 constexpr char kFormsUsage[] =
     "SSD (boxes [1, N, 4], classes and scores [1, N], count [1], in any order), YOLOv5 ([1, N, 5 + "
     "classes]), "
-    "YOLOv8 to v12 ([1, 4 + classes, N]) and YOLOv10 ([1, N, 6])";
+    "YOLOv8 to v12 ([1, 4 + classes, N]), both also with boxes and the rest as two outputs, and YOLOv10 "
+    "([1, N, 6])";
 constexpr int kMostBest = 1000;  // rows of an output that has the best ones only
 
 inline const char* NameOf(Form form) {
@@ -73,11 +75,33 @@ inline bool IsSsd(const std::vector<Shape>& shapes) {
   return boxes == 1 && most > 0 && (most == 1 ? ones == 3 : lists == 2 && ones == 1);
 }
 
+// The outputs of a YOLO model: which one has the boxes, and which one the rest (the same one, or another),
+// and the shape that they have in one. Without a shape it is none.
+struct YoloParts {
+  size_t boxes = 0, rest = 0;
+  Shape shape;
+
+  bool Whole() const { return boxes == rest; }
+};
+
+inline YoloParts PartsOf(const std::vector<Shape>& shapes) {
+  if (shapes.size() == 1) return {0, 0, shapes[0]};
+  if (shapes.size() != 2) return {};
+  for (const size_t boxes : {size_t{0}, size_t{1}}) {
+    const Shape &box = shapes[boxes], &rest = shapes[1 - boxes];
+    if (box.size() != 3 || rest.size() != 3 || box[0] != 1 || rest[0] != 1) return {};
+    if (box[1] == 4 && box[2] == rest[2] && box[2] > 4) return {boxes, 1 - boxes, {1, 4 + rest[1], box[2]}};
+    if (box[2] == 4 && box[1] == rest[1] && box[1] > 4) return {boxes, 1 - boxes, {1, box[1], 4 + rest[2]}};
+  }
+  return {};
+}
+
 // The number of labels tells apart what shapes alone do not.
-inline Form YoloForm(const Shape& shape, size_t labels) {
+inline Form YoloForm(const YoloParts& parts, size_t labels) {
+  const Shape& shape = parts.shape;
   if (shape.size() != 3 || shape[0] != 1) return Form::kUnknown;
   const int64_t rows = shape[1], columns = shape[2], classes = static_cast<int64_t>(labels);
-  if (columns == 6 && rows <= kMostBest && classes != 1) return Form::kYoloV10;
+  if (parts.Whole() && columns == 6 && rows <= kMostBest && classes != 1) return Form::kYoloV10;
   if (rows == 4 + classes && columns > rows) return Form::kYoloV8;
   if (columns == 5 + classes && rows > columns) return Form::kYoloV5;
   if (columns == 4 + classes && rows > columns) return Form::kYoloV8Turned;
@@ -99,8 +123,9 @@ inline Form ParseForm(const std::string& name) {
 
 inline bool Fits(Form form, const std::vector<Shape>& shapes) {
   if (form == Form::kSsd) return IsSsd(shapes);
-  if (shapes.size() != 1 || shapes[0].size() != 3 || shapes[0][0] != 1) return false;
-  const int rows = shapes[0][1], columns = shapes[0][2];
+  const YoloParts parts = PartsOf(shapes);
+  if (parts.shape.size() != 3 || parts.shape[0] != 1) return false;
+  const int rows = parts.shape[1], columns = parts.shape[2];
   if (rows < 1 || columns < 1) return false;
   switch (form) {
     case Form::kYoloV5:
@@ -110,7 +135,7 @@ inline bool Fits(Form form, const std::vector<Shape>& shapes) {
     case Form::kYoloV8Turned:
       return columns >= 5;
     default:
-      return columns == 6;
+      return parts.Whole() && columns == 6;
   }
 }
 
@@ -128,14 +153,20 @@ inline size_t ClassesOf(Form form, const Shape& shape) {
   }
 }
 
+inline std::vector<Shape> ShapesOf(tflite::Interpreter& interpreter) {
+  std::vector<Shape> shapes;
+  for (size_t i = 0; i < interpreter.outputs().size(); ++i)
+    shapes.push_back(ShapeOf(*interpreter.output_tensor(i)));
+  return shapes;
+}
+
 // `asked` is what the user says it is, kUnknown for nothing. Throws Failure(kCannotRun).
 inline Form FormOf(tflite::Interpreter& interpreter, const std::string& path, size_t labels, Form asked) {
-  std::vector<Shape> shapes;
+  const std::vector<Shape> shapes = ShapesOf(interpreter);
   std::string kinds;
   bool numbers = true;
   for (size_t i = 0; i < interpreter.outputs().size(); ++i) {
     const TfLiteTensor& tensor = *interpreter.output_tensor(i);
-    shapes.push_back(ShapeOf(tensor));
     numbers = numbers &&
               (tensor.type == kTfLiteFloat32 || tensor.type == kTfLiteUInt8 || tensor.type == kTfLiteInt8);
     if (i < 8) kinds += (i == 0 ? "" : ", ") + KindOf(tensor);
@@ -143,7 +174,7 @@ inline Form FormOf(tflite::Interpreter& interpreter, const std::string& path, si
   if (shapes.size() > 8) kinds += ", ... (" + std::to_string(shapes.size()) + " in all)";
   Form form = asked;
   if (form == Form::kUnknown) {
-    form = IsSsd(shapes) ? Form::kSsd : shapes.size() == 1 ? YoloForm(shapes[0], labels) : Form::kUnknown;
+    form = IsSsd(shapes) ? Form::kSsd : YoloForm(PartsOf(shapes), labels);
   } else if (!Fits(form, shapes)) {
     form = Form::kUnknown;
   }
@@ -156,10 +187,7 @@ inline Form FormOf(tflite::Interpreter& interpreter, const std::string& path, si
 // An output whose shape is only computed while the model runs may have another one then. Throws
 // Failure(kCannotRun) where it is no longer of that form.
 inline void RequireForm(tflite::Interpreter& interpreter, Form form) {
-  std::vector<Shape> shapes;
-  for (size_t i = 0; i < interpreter.outputs().size(); ++i)
-    shapes.push_back(ShapeOf(*interpreter.output_tensor(i)));
-  if (Fits(form, shapes)) return;
+  if (Fits(form, ShapesOf(interpreter))) return;
   throw Failure(kCannotRun, std::string("the outputs are not those of ") + NameOf(form) +
                                 " any more: their shapes changed while the model ran");
 }

@@ -15,12 +15,13 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: model MODEL LABELS [IMAGE] THRESHOLD [--top N] [--device INDEX] [--threads N] "
-    "[--timeout S]\n"
+    "[--cpu KERNELS] [--timeout S]\n"
     "Classifies IMAGE (BMP or PPM) and prints every class whose score is at least THRESHOLD (0 to 1).\n"
     "Without IMAGE the input is generated.\n"
     "  --top N         print at most N classes (default 5)\n"
     "  --device INDEX  the Edge TPU with this index in lstpu's list (default 0)\n"
-    "  --threads N     threads for what runs on the CPU (default 1)\n" CORAL_TIMEOUT_USAGE CORAL_EXIT_CODES;
+    "  --threads N     threads for what runs on the CPU (default 1)\n" CORAL_CPU_USAGE CORAL_TIMEOUT_USAGE
+        CORAL_EXIT_CODES;
 
 // Prints the best classes; the line that begins with "top-1:" is for scripts.
 void Print(const std::vector<double>& scores, const std::vector<std::string>& labels, double threshold,
@@ -45,13 +46,14 @@ int Run(coral::Arguments& arguments) {
   const int top = coral::ParseInt("--top", arguments.TakeOption("--top", "5"), 1, 1000);
   const int device = coral::ParseInt("--device", arguments.TakeOption("--device", "0"), 0, 99);
   const int threads = coral::ParseInt("--threads", arguments.TakeOption("--threads", "1"), 1, 64);
+  const coral::Kernels kernels = coral::TakeKernels(arguments);
   const int timeout = coral::TakeTimeout(arguments);
   const auto words = arguments.TakePositional(3, 4);
   const double threshold = coral::ParseScore("THRESHOLD", words.back());
   const auto labels = coral::ReadLabels(words[1]);
   const coral::Image image = words.size() == 4 ? coral::ReadImage(words[2]) : coral::GeneratedImage();
 
-  coral::Session session(words[0], device, threads, timeout);
+  coral::Session session(words[0], device, threads, timeout, kernels);
   tflite::Interpreter& interpreter = session.interpreter();
   if (interpreter.inputs().size() != 1 || interpreter.outputs().size() != 1) {
     throw coral::Failure(coral::kCannotRun, coral::Printable(words[0]) + " is not a classifier: it has " +

@@ -19,6 +19,7 @@
 #include "device_owner.h"
 #include "edgetpu_c.h"
 #include "files.h"
+#include "kernels.h"
 #include "model_check.h"
 #include "tensorflow/lite/interpreter.h"
 #include "tensorflow/lite/interpreter_builder.h"
@@ -40,6 +41,7 @@ struct Placement {
   double megabits = 0;     // a second, of a USB device; 0 where the system does not say
   int delegated = 0;       // operations that the delegate took
   int operations = 0;      // operations that are run in all
+  int xnnpack = 0;         // of those on the CPU, the ones that XNNPACK took
 
   const char* Name() const {
     return !edge_tpu ? "cpu" : simulated ? "simulated" : emulated ? "emulated" : "edgetpu";
@@ -48,10 +50,14 @@ struct Placement {
   const char* Mark() const { return simulated ? "SIMULATED" : emulated ? "EMULATED" : ""; }
 
   std::string Describe() const {
-    if (!edge_tpu) return "on the CPU (the model is not compiled for the Edge TPU)";
+    if (!edge_tpu) return "on the CPU (the model is not compiled for the Edge TPU" + WithXnnpack() + ")";
     const std::string mark = Mark();
     return (mark.empty() ? "on the Edge TPU (" : mark + ", not on an Edge TPU (") + type + " " + path + "; " +
-           std::to_string(delegated) + " of " + std::to_string(operations) + " operations)";
+           std::to_string(delegated) + " of " + std::to_string(operations) + " operations" + WithXnnpack() +
+           ")";
+  }
+  std::string WithXnnpack() const {
+    return xnnpack == 0 ? "" : "; XNNPACK runs " + std::to_string(xnnpack) + " operations";
   }
 };
 
@@ -78,7 +84,7 @@ class Session {
  public:
   // Loads and prepares the model file. `device` is an index into the list that lstpu shows. No step, from
   // loading to closing, may take longer than `timeout` seconds (0: no limit). Throws Failure.
-  Session(const std::string& path, int device, int threads, int timeout)
+  Session(const std::string& path, int device, int threads, int timeout, Kernels kernels = Kernels::kBuiltin)
       : path_(Printable(path)), watchdog_(timeout), guard_(path_) {
     watchdog_.Start("loading " + path_, kMoreTime);
     Load(path);
@@ -89,6 +95,7 @@ class Session {
       Fail("is not a model that TensorFlow Lite can use");
     }
     if (NeedsEdgeTpu(*model_->GetModel())) Attach(device);
+    if (kernels == Kernels::kXnnpack) AttachXnnpack(threads);
     if (interpreter_->AllocateTensors() != kTfLiteOk) Fail("cannot be prepared");
     CountOperations();
     watchdog_.Describe(
@@ -146,6 +153,15 @@ class Session {
     placement_.emulated = !placement_.simulated && device_.emulated;
     placement_.megabits = device_.megabits;
     watchdog_.Start("loading " + path_ + " onto the Edge TPU " + device_.name, device_.Remedy());
+  }
+
+  // After the Edge TPU's delegate, which finds its operations by their names: XNNPACK gets what is left.
+  void AttachXnnpack(int threads) {
+    xnnpack_ = CreateXnnpack(threads);
+    // An error may have taken the Edge TPU's delegate away too, so there is no way on.
+    if (interpreter_->ModifyGraphWithDelegate(xnnpack_.get()) != kTfLiteOk) {
+      Fail("cannot run with XNNPACK; leave out --cpu xnnpack");
+    }
   }
 
   Device Choose(int index) const {
@@ -216,16 +232,22 @@ class Session {
   }
 
   void CountOperations() {
-    placement_.operations = static_cast<int>(interpreter_->execution_plan().size());
+    for (const int index : interpreter_->execution_plan()) {
+      const TfLiteNode& node = interpreter_->node_and_registration(index)->first;
+      ++placement_.operations;
+      if (node.delegate == nullptr) continue;
+      if (node.delegate != xnnpack_.get()) {
+        ++placement_.delegated;
+        continue;
+      }
+      // One node stands for all that XNNPACK took at once.
+      const auto* replaced = static_cast<const TfLiteDelegateParams*>(node.builtin_data)->nodes_to_replace;
+      placement_.xnnpack += replaced->size;
+      placement_.operations += replaced->size - 1;
+    }
     if (!placement_.edge_tpu) {
       placement_.type = "cpu";
-      return;
-    }
-    for (const int node : interpreter_->execution_plan()) {
-      const auto* pair = interpreter_->node_and_registration(node);
-      if (pair->first.delegate != nullptr) ++placement_.delegated;
-    }
-    if (placement_.delegated == 0) {
+    } else if (placement_.delegated == 0) {
       throw Failure(kCannotRun, path_ + ": the Edge TPU delegate took no operation of the model");
     }
   }
@@ -241,8 +263,9 @@ class Session {
   std::shared_ptr<DeviceClaim> claim_;
   Placement placement_;
   ErrorLog log_;
-  // The interpreter uses the delegate until it is gone, and both use the model's bytes.
+  // The interpreter uses the delegates until it is gone, and all use the model's bytes.
   std::unique_ptr<tflite::FlatBufferModel> model_;
+  OwnedDelegate xnnpack_{nullptr, nullptr};
   std::unique_ptr<TfLiteDelegate, decltype(&edgetpu_free_delegate)> delegate_{nullptr, edgetpu_free_delegate};
   std::unique_ptr<tflite::Interpreter> interpreter_;
 };

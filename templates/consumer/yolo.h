@@ -1,10 +1,12 @@
-// The one output of a YOLO model.
+// The output of a YOLO model, or the two that its boxes and the rest are.
 #ifndef CORAL_YOLO_H_
 #define CORAL_YOLO_H_
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli.h"
@@ -20,6 +22,7 @@ struct YoloOutput {
   Form form;
   size_t candidates, fields;
   std::vector<double> values;
+  double step;  // of the boxes; 0 for floats
 
   double At(size_t candidate, size_t field) const {
     return form == Form::kYoloV8 ? values[field * candidates + candidate]
@@ -27,16 +30,41 @@ struct YoloOutput {
   }
 };
 
-inline YoloOutput ReadOutput(const TfLiteTensor& tensor, Form form) {
-  const Shape shape = ShapeOf(tensor);
-  const auto rows = static_cast<size_t>(shape[1]), columns = static_cast<size_t>(shape[2]);
+// Boxes and the rest, as if they were one output.
+inline std::vector<double> Joined(const std::vector<double>& boxes, const std::vector<double>& rest,
+                                  size_t candidates, bool turned) {
+  std::vector<double> values(boxes);
+  if (turned) {
+    values.insert(values.end(), rest.begin(), rest.end());
+    return values;
+  }
+  const size_t more = rest.size() / candidates;
+  values.clear();
+  for (size_t i = 0; i < candidates; ++i) {
+    const auto box = boxes.begin() + static_cast<std::ptrdiff_t>(4 * i);
+    const auto scores = rest.begin() + static_cast<std::ptrdiff_t>(more * i);
+    values.insert(values.end(), box, box + 4);
+    values.insert(values.end(), scores, scores + static_cast<std::ptrdiff_t>(more));
+  }
+  return values;
+}
+
+inline YoloOutput ReadOutput(tflite::Interpreter& interpreter, Form form) {
+  const YoloParts parts = PartsOf(ShapesOf(interpreter));
+  const auto rows = static_cast<size_t>(parts.shape[1]), columns = static_cast<size_t>(parts.shape[2]);
   const bool turned = form == Form::kYoloV8;
-  return {form, turned ? columns : rows, turned ? rows : columns, RealValues(tensor)};
+  const size_t candidates = turned ? columns : rows, fields = turned ? rows : columns;
+  const TfLiteTensor& boxes = *interpreter.output_tensor(parts.boxes);
+  std::vector<double> values = RealValues(boxes);
+  if (!parts.Whole())
+    values = Joined(values, RealValues(*interpreter.output_tensor(parts.rest)), candidates, turned);
+  const double step = boxes.type == kTfLiteFloat32 ? 0 : static_cast<double>(boxes.params.scale);
+  return {form, candidates, fields, std::move(values), step};
 }
 
 // Coordinates are fractions of the input, or pixels of it: no fraction is that large. Throws
 // Failure(kCannotRun).
-inline bool AreFractions(const YoloOutput& output, const TfLiteTensor& tensor) {
+inline bool AreFractions(const YoloOutput& output) {
   double largest = 0;
   for (size_t i = 0; i < output.candidates; ++i) {
     for (size_t field = 0; field < 4; ++field) {
@@ -47,9 +75,8 @@ inline bool AreFractions(const YoloOutput& output, const TfLiteTensor& tensor) {
     }
   }
   const bool fractions = largest <= 4;
-  const double step = tensor.type == kTfLiteFloat32 ? 0 : static_cast<double>(tensor.params.scale);
-  if (step > 0.05 && (fractions || output.form == Form::kYoloV10)) {
-    throw Failure(kCannotRun, "the model's quantized output has steps of " + std::to_string(step) +
+  if (output.step > 0.05 && (fractions || output.form == Form::kYoloV10)) {
+    throw Failure(kCannotRun, "the model's quantized output has steps of " + std::to_string(output.step) +
                                   ", too coarse for boxes; take one whose output is float");
   }
   return fractions;
@@ -89,10 +116,10 @@ inline Detection ReadCandidate(const YoloOutput& output, size_t i) {
 }
 
 // Boxes in fractions of the model's input, which has the given size in pixels.
-inline std::vector<Detection> ReadYolo(const TfLiteTensor& tensor, Form form, const PictureSize& input,
+inline std::vector<Detection> ReadYolo(tflite::Interpreter& interpreter, Form form, const PictureSize& input,
                                        double threshold, double overlap) {
-  const YoloOutput output = ReadOutput(tensor, form);
-  const bool fractions = AreFractions(output, tensor);
+  const YoloOutput output = ReadOutput(interpreter, form);
+  const bool fractions = AreFractions(output);
   const double width = fractions ? 1 : input.width, height = fractions ? 1 : input.height;
   std::vector<Detection> found;
   for (size_t i = 0; i < output.candidates; ++i) {

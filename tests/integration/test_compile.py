@@ -131,6 +131,11 @@ class TestSuccess:
             f"{name}_edgetpu.{end}" for name in (MOBILENET, LSTM) for end in ("tflite", "log", "compile.json")
         }
         assert ran.stdout.count("Mapped to the Edge TPU: ") == 2
+        assert "expected (estimated: the compiler decides), in the order of the models:\n  1. mobilenet" in ran.stderr
+        assert "Parameters on one Edge TPU, as compiled, in the order of the models:\n  1. mobilenet" in ran.stdout
+        assert "warning: their tokens differ" in ran.stdout  # the STAND-IN hands out what was compiled apart
+        data = json.loads((tmp_path / "new/out" / f"{LSTM}_edgetpu.compile.json").read_text())
+        assert [one["name"] for one in data["together"]] == [f"{MOBILENET}.tflite", f"{LSTM}.tflite"]
 
     def test_segments(self, cli: Checkout, standin: Standin, shelf: Path, testdata: Path, tmp_path: Path) -> None:
         """The first segment is all of the model, the second passes on what that makes: enough for a chain."""
@@ -141,6 +146,7 @@ class TestSuccess:
         assert ran.status == 0, ran.stderr
         assert {f"{LSTM}_segment_{i}_of_2_edgetpu.tflite" for i in (0, 1)} <= names(shelf)
         assert ran.stdout.count("Output model: ") == 2
+        assert "coralforge has no runner for that" in ran.stdout
 
     def test_a_search_where_activations_are_too_large(self, cli: Checkout, standin: Standin, shelf: Path) -> None:
         ran = compile_one(cli, shelf / f"{LSTM}.tflite", standin("activations"))

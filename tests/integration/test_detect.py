@@ -116,6 +116,17 @@ def test_yolo_boxes_are_those_of_the_picture_and_each_object_is_found_once(
     assert ran.objects == [KITE, BIRD]
 
 
+@pytest.mark.parametrize("boxes_first", [True, False], ids=["boxes first", "boxes last"])
+@pytest.mark.parametrize("form", ["yolov5", "yolov8", "turned yolov8"])
+def test_boxes_and_the_rest_may_be_two_outputs(bench: Bench, form: str, boxes_first: bool) -> None:
+    whole = yolo(form.removeprefix("turned "), FITTED, pixels=32)
+    parts = np.split(whole, [4], axis=2 if form == "yolov5" else 1)
+    if form == "turned yolov8":
+        parts = [part.transpose(0, 2, 1) for part in parts]
+    outputs = list(zip(("a", "b"), (np.ascontiguousarray(part) for part in parts), strict=True))
+    assert bench.run(constant(outputs if boxes_first else outputs[::-1])).objects == [KITE, BIRD]
+
+
 def test_boxes_of_another_class_and_with_less_overlap_stay(bench: Bench) -> None:
     rows = [FITTED[0], (*FITTED[1][:5], 1)]
     assert len(bench.run(constant([("output", yolo("yolov8", rows))])).objects) == 2
@@ -146,10 +157,16 @@ def test_quantized_outputs_are_scaled(bench: Bench) -> None:
         ((1, 300, 6), 80, "YOLOv10"),
         ((1, 5, 400), 1, "YOLOv8"),
         ((1, 400, 12), 80, "YOLOv5"),
+        ((1, 4, 400, 1, 80, 400), 80, "YOLOv8"),
+        ((1, 400, 4, 1, 400, 80), 80, "YOLOv8"),
+        ((1, 400, 4, 1, 400, 81), 80, "YOLOv5"),
+        ((1, 300, 4, 1, 300, 2), 2, "YOLOv8"),
+        ((1, 4, 400, 1, 4, 400), 4, "YOLOv8"),
     ],
 )
 def test_shapes_and_labels_tell_what_it_is(bench: Bench, shape: tuple[int, ...], labels: int, form: str) -> None:
-    ran = bench.run(constant([("output", np.zeros(shape, np.float32))]), "", labels)
+    outputs = [(f"out{i}", np.zeros(shape[i : i + 3], np.float32)) for i in range(0, len(shape), 3)]
+    ran = bench.run(constant(outputs), "", labels)
     assert f"format: {form}" in ran.lines
     assert ran.lines[-1] == "objects: 0"
     assert any("they may be wrong" in line for line in ran.lines) is (shape == (1, 400, 12))
@@ -226,6 +243,10 @@ def test_an_output_that_changes_its_shape_is_not_read_beyond_its_end(
         ([("a", np.zeros((1, 20, 20, 255), np.float32))] * 3, "float32 [1, 20, 20, 255], float32 [1, 20, 20, 255], "),
         ([("a", np.zeros((2, 84, 400), np.float32))], "float32 [2, 84, 400]"),
         ([("a", np.zeros((1, 4, 4), np.float32))], "float32 [1, 4, 4]"),
+        (
+            [("a", np.zeros((1, 4, 400), np.float32)), ("b", np.zeros((1, 80, 300), np.float32))],
+            "float32 [1, 4, 400], ",
+        ),
         (
             [(role, array) for role, array in STRETCHED.items() if role != "count"],
             "float32 [1, 3, 4], float32 [1, 3], ",

@@ -78,6 +78,21 @@ def test_a_difference_is_seen(bench: DeviceBench, model: str, fault: str, differ
         assert re.findall(r"model 0: (\d+) of", done.said) == differs
 
 
+@pytest.mark.parametrize(("fault", "same"), [("", 3), ("--fault wrong-output", 3)])
+def test_questions_are_asked_of_device_and_cpu(bench: DeviceBench, fault: str, same: int) -> None:
+    """A wrong bit is seen in each answer; the best class of these is none that one bit changes."""
+    compiled, plain = files("mobilenet")
+    script = (
+        "head -c 147456 /dev/urandom >/tmp/questions; "
+        f"exec /device/bin/with-device {fault} --model {compiled} {plain} -- $RUN /bundle/bin/benchmark {compiled} "
+        f"--compare {plain} --questions /tmp/questions --runs 1 --warmup 0 --tolerance 0"
+    )
+    done = bench.run(script)
+    differing = re.findall(r"(\d+) of 4004 values differ", done.said)
+    assert (done.status, differing) == ((0, ["0"]) if not fault else (10, ["4"])), done.said
+    assert f"questions: 3, counted above; the same best class for {same} of them" in done.said
+
+
 def test_the_device_says_what_it_does_not_know(bench: DeviceBench) -> None:
     (known, known_plain), (other, other_plain) = files("looming"), files("dense")
     done = bench.run(

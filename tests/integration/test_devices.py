@@ -99,9 +99,27 @@ def test_benchmark_sees_that_the_outputs_are_wrong(bench: Bench) -> None:
     assert benchmark(bench, "true", "--compare $plain")[1][-1] == "exit 0"
 
 
+def test_benchmark_asks_both_for_each_sample(bench: Bench) -> None:
+    """The double answers zeros: class 0 for all, of which the CPU finds others."""
+    prepare = "head -c 98304 /dev/urandom >/tmp/questions"  # two pictures of 128 x 128
+    found, _ = benchmark(bench, prepare, "--compare $plain", "--questions /tmp/questions")
+    compared = found["compared"]
+    assert (compared["questions"], compared["questions_same_best"]) == (2, 0)
+    assert compared["values"] == 3 * 1001
+    found, _ = benchmark(bench, "true", "--compare $plain")
+    assert (found["compared"]["questions"], found["compared"]["questions_same_best"]) == (0, None)
+
+
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
+        ("$compiled --questions $plain", 2, "--questions goes with --compare"),
+        (
+            "$compiled --compare $plain --questions $compiled",
+            3,
+            "which are not 1 to 1000 inputs of the model",
+        ),
+        ("$compiled --compare $plain --questions /none", 3, "cannot read /none"),
         ("$plain --compare $plain", 3, "it ran on the CPU, and there is nothing to compare it with"),
         ("$compiled --compare $compiled", 3, "--compare takes the model"),
         ("$compiled --tolerance 1", 2, "--tolerance goes with --compare"),

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from coralforge import store
 from coralforge.bundle.manifest import read_manifest, verify
 from coralforge.config.load import load_release
 from coralforge.config.userlands import oldest
@@ -25,8 +23,6 @@ from coralforge.containers.image import board as board_image
 from coralforge.containers.spec import ContainerSpec, Mount
 from coralforge.containers.toolchain import builder as builder_image
 from coralforge.elf import check_tree, policy_for
-from coralforge.pipeline.survey import collect
-from coralforge.plan import Stage
 from coralforge.settings import Options, Project, resolve
 from coralforge.sources.trees import survey_sources, trees
 from tests.conftest import ROOT
@@ -212,37 +208,6 @@ def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
     assert read_manifest(tmp_path / "out" / NAME).unpinned == ["fxdiv"]
     again = project.invoke("build", *SIMULATED, "--dry-run", "--explain")
     assert "skip  libraries: up to date" in again.stdout  # those of the pinned sources are still there
-
-
-def delete(file: Path) -> None:
-    file.unlink()
-
-
-def flip_a_byte(file: Path) -> None:
-    """Change one byte, and hide it from whoever looks at lengths and times."""
-    data, times = bytearray(file.read_bytes()), file.stat()
-    data[len(data) // 2] ^= 1
-    file.chmod(0o644)
-    file.write_bytes(data)
-    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-@pytest.mark.parametrize(
-    ("name", "damage"), [("lib/libtensorflowlite_c.so", delete), ("lib/libtensorflowlite.so", flip_a_byte)]
-)
-def test_damaged_libraries_in_the_cache_never_reach_a_bundle(
-    bundle: Path, project: Checkout, name: str, damage: Callable[[Path], None]
-) -> None:
-    """Found by trying: both once ended with "bundle: done", and a tarball without or with the damaged file."""
-    settings = resolve(Project(project.root), Options(variants=("simulated",)))
-    actions = {action.stage: action for action in collect(settings, Stage.BUNDLE).plan(Stage.BUNDLE)}
-    damage(store.location(settings.cache, actions[Stage.LIBRARIES]) / name)
-    store.discard(settings.cache, actions[Stage.BUNDLE])
-    ran = project.invoke("bundle", *SIMULATED)
-    assert ran.status == 0, ran.stderr
-    assert f"warning: libraries is damaged in the cache and is made again: {name}" in ran.stderr
-    [made] = (project.root / "dist").glob("*.tar.gz")
-    assert made.read_bytes() == bundle.read_bytes()
 
 
 @pytest.mark.usefixtures("ctrl_c")

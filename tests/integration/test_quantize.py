@@ -19,8 +19,10 @@ from coralforge.compile.simulator import compile_for_simulator
 from coralforge.errors import CoralforgeError
 from coralforge.events import Progress, Recorder
 from coralforge.quantize.environment import find_python
+from coralforge.quantize.judgement import Verdict, cause, collapses
 from coralforge.quantize.quantize import QuantizeOptions, quantize
 from coralforge.quantize.report import QuantizeReport
+from coralforge.quantize.worker.samples import choose, split
 from coralforge.tflite.model import read_model
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
@@ -128,6 +130,99 @@ class TestModels:
             report = run(models, folder / f"{name}.tflite", "cnn.keras", samples="pixels.npy", max_samples=40)
             digests.add((hashlib.sha256(report.output.read_bytes()).hexdigest(), report.data["samples"]["digest"]))
         assert len(digests) == 1
+
+
+class TestQuality:
+    """What quantizing cost, by models that are made to lose."""
+
+    def test_accuracy_of_both_models_side_by_side(self, models: Path, tmp_path: Path) -> None:
+        report = run(models, tmp_path / "x.tflite", "cnn.keras", samples="pictures", evaluate="pictures")
+        found = report.data["evaluation"]
+        assert (found["available"], found["left_out"], found["samples"]) == (100, 80, 20)
+        assert [one["name"] for one in found["by_class"]] == ["class0", "class1", "class2", "class3"]
+        assert min(found[side]["top1"] for side in ("float", "quantized")) >= 0.95
+        assert (report.verdict, report.data["layers"]) == (Verdict.GOOD, None)
+
+    def test_labels_in_an_array_in_another_order_show_a_model_that_guesses(
+        self, models: Path, tmp_path: Path
+    ) -> None:
+        report = run(models, tmp_path / "x.tflite", "cnn.keras", samples="labelled.npz", evaluate="labelled.npz")
+        assert report.data["evaluation"]["float"]["top1"] >= 0.95
+        with np.load(models / "labelled.npz") as arrays:
+            np.savez(tmp_path / "turned.npz", image=arrays["image"], labels=(arrays["labels"] + 1) % 4)
+        wrong = run(
+            models, tmp_path / "x.tflite", "cnn.keras", samples="pictures", evaluate=str(tmp_path / "turned.npz")
+        )
+        assert wrong.data["evaluation"]["samples"] == 100
+        assert wrong.verdict is Verdict.DOUBTFUL
+        assert any("the float model itself is right for 0.0 %" in text for text in wrong.warnings)
+
+    def test_one_huge_weight_that_floats_do_not_notice(self, models: Path, tmp_path: Path) -> None:
+        """Nobody asked for layers or a page: a bad result explains itself."""
+        place = tmp_path / "x.html"
+        report = run(
+            models, tmp_path / "x.tflite", "collapsing.keras", samples="pictures", evaluate="pictures", html=place
+        )
+        assert report.verdict is Verdict.COLLAPSED
+        assert {one["kind"] for one in collapses(report.data)} == {"constant", "guessing"}
+        assert report.data["evaluation"]["float"]["top1"] >= 0.8
+        assert report.data["layers"]["worst"][0]["operation"] == "FULLY_CONNECTED"
+        assert "has COLLAPSED" in place.read_text(encoding="utf-8")
+
+    def test_a_bad_result_explains_itself(self, models: Path, tmp_path: Path) -> None:
+        report = run(models, tmp_path / "x.tflite", "collapsing.keras", samples="pictures")
+        worst = report.data["layers"]["worst"][0]
+        assert worst["operation"] == "FULLY_CONNECTED"
+        assert "% of its weights are 0 in 8 bits" in cause(worst)
+
+    def test_samples_that_are_larger_than_those_it_was_calibrated_with(self, models: Path, tmp_path: Path) -> None:
+        held_out = {choose(60, 60)[position] for position in split(60)[1]}
+        chance = np.random.default_rng(1)
+        rows = [chance.normal(size=(8, 8, 4)) * (20 if row in held_out else 1) for row in range(60)]
+        np.save(tmp_path / "rows.npy", np.asarray(rows, np.float32))
+        report = run(models, tmp_path / "x.tflite", "wide.keras", samples=str(tmp_path / "rows.npy"))
+        assert [one["kind"] for one in collapses(report.data)] == ["saturated"]
+        assert report.data["layers"]["worst"][0]["outside"] > 0.5
+
+    def test_samples_that_are_held_out_are_written_as_the_model_takes_them(
+        self, models: Path, tmp_path: Path
+    ) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        report = run(models, tmp_path / "x.tflite", "two.keras", samples="two.npz", questions=5)
+        assert report.data["samples"]["questions"] == 5
+        interpreter = Interpreter(str(tmp_path / "x.tflite"))
+        sizes = [int(np.prod(one["shape"])) for one in interpreter.get_input_details()]
+        data = (tmp_path / "x.questions.bin").read_bytes()
+        assert (sizes, len(data)) == ([8 * 8 * 3, 4], 5 * (8 * 8 * 3 + 4))
+        held_out = [choose(60, 60)[position] for position in split(60)[1]]
+        for side, offset, size in (("zeta", 0, sizes[0]), ("alpha", sizes[0], sizes[1])):
+            details = next(one for one in report.data["inputs"] if one["name"] == side)
+            stored = np.frombuffer(data, np.uint8)[offset : offset + size]
+            with np.load(models / "two.npz") as arrays:
+                wanted = arrays[side][held_out[0]].ravel()
+            assert np.abs((stored - details["zero_point"]) * details["scale"] - wanted).max() <= details["scale"]
+
+    @pytest.mark.parametrize(
+        ("evaluate", "labels", "reason"),
+        [
+            ("two.npz", "", "samples-mismatch"),
+            ("pixels.npy", "", "samples-mismatch"),
+            ("absent", "", "samples-missing"),
+            ("labelled.npz", "mysamples.py", "labels-mismatch"),
+            ("pictures", "mysamples.py", "labels-mismatch"),
+            ("labelled.npz", "absent.txt", "labels-invalid"),
+        ],
+    )
+    def test_labels_that_do_not_fit_are_refused_before_the_conversion(
+        self, models: Path, tmp_path: Path, evaluate: str, labels: str, reason: str
+    ) -> None:
+        recorder = Recorder()
+        with pytest.raises(CoralforgeError) as raised:
+            run(models, tmp_path / "x.tflite", "cnn.keras", recorder, random=5, evaluate=evaluate, labels=labels)
+        assert raised.value.reason == reason
+        assert not any(getattr(event, "name", "") == "convert the model" for event in recorder.events)
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestRefusals:

@@ -1,9 +1,11 @@
 """Measures our TensorFlow Lite beside others: the same models, interleaved in one run, each pinned to its processors.
 
 For docs/performance.md: ``python -m tests.performance.compare_interpreters --ours LIB [--peer NAME=...] MODEL...``.
-LIB is a libtensorflowlite_c.so, of a bundle or of ``artifacts/libraries-*`` in the cache. ``--peer`` is repeatable:
+LIB is a libtensorflowlite_c.so, of a bundle or of ``artifacts/libraries-*`` in the cache, or one with a delegate as
+below. ``--peer`` is repeatable:
 
-    NAME=c:PATH                  another libtensorflowlite_c.so, such as that of npm's tfjs-tflite-node
+    NAME=c:PATH[+DELEGATE]       another libtensorflowlite_c.so, such as that of npm's tfjs-tflite-node; or one with a
+                                 delegate, such as ours with our libtensorflowlite_xnnpack.so
     NAME=PACKAGE:MODE[:PYTHON]   a Python interpreter: PACKAGE is ai_edge_litert or tflite_runtime; MODE is
                                  ``builtin`` (no delegate) or ``default`` (its own choice); PYTHON of its environment
 

@@ -1,8 +1,9 @@
 """One interpreter in a process of its own: it loads a model, then runs it as often as it is told, and says how long.
 
 compare_interpreters.py starts it, with the Python that has the interpreter: this file imports nothing of the project.
-``interpreter_worker.py KIND WHERE THREADS MODEL``; KIND is ``c`` (WHERE is a libtensorflowlite_c.so), or the package
-of a Python interpreter (WHERE is ``builtin``, or ``default`` for the delegates that it uses by itself).
+``interpreter_worker.py KIND WHERE THREADS MODEL``; KIND is ``c`` (WHERE is a libtensorflowlite_c.so, or one and,
+after a ``+``, a library with a delegate for it), or the package of a Python interpreter (WHERE is ``builtin``, or
+``default`` for the delegates that it uses by itself).
 
 Protocol, in JSON lines: first ``{"outputs": [...]}``, in hexadecimal, of one inference on fixed bytes; then for each
 number N on standard input ``{"wall": [...], "processor": [...]}``, milliseconds of N inferences; or
@@ -32,7 +33,8 @@ def noise(count: int) -> bytes:
 class CInterpreter:
     """TensorFlow Lite by its C API, which is the same in all releases."""
 
-    def __init__(self, library: str, threads: int, model: str) -> None:
+    def __init__(self, where: str, threads: int, model: str) -> None:
+        library, _, delegate = where.partition("+")
         self.api = api = ctypes.CDLL(library)
         for name in ("ModelCreateFromFile", "InterpreterOptionsCreate", "InterpreterCreate"):
             getattr(api, f"TfLite{name}").restype = ctypes.c_void_p
@@ -41,6 +43,9 @@ class CInterpreter:
         api.TfLiteTensorByteSize.restype = ctypes.c_size_t
         options = ctypes.c_void_p(api.TfLiteInterpreterOptionsCreate())
         api.TfLiteInterpreterOptionsSetNumThreads(options, threads)
+        if delegate:
+            created = ctypes.c_void_p(_delegate(delegate, threads))
+            api.TfLiteInterpreterOptionsAddDelegate(options, created)
         loaded = ctypes.c_void_p(api.TfLiteModelCreateFromFile(model.encode()))
         self.handle = ctypes.c_void_p(api.TfLiteInterpreterCreate(loaded, options))
         if not self.handle or api.TfLiteInterpreterAllocateTensors(self.handle):
@@ -61,6 +66,17 @@ class CInterpreter:
 
     def outputs(self) -> list[bytes]:
         return [ctypes.string_at(data, size) for data, size in self._tensors("Output")]
+
+
+def _delegate(library: str, threads: int) -> int:
+    """A delegate by the interface of TensorFlow Lite's external delegates."""
+    create = ctypes.CDLL(library).tflite_plugin_create_delegate
+    create.restype = ctypes.c_void_p
+    keys, values = (ctypes.c_char_p * 1)(b"num_threads"), (ctypes.c_char_p * 1)(str(threads).encode())
+    made: int | None = create(keys, values, ctypes.c_size_t(1), None)
+    if made is None:
+        raise RuntimeError(f"{library} made no delegate")
+    return made
 
 
 class PythonInterpreter:

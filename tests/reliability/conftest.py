@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.promises import SEED, Promise, Row, Trial, collect, table
+from coralforge.config.arch import Arch
+from coralforge.settings import Options, Project, resolve
+from coralforge.util.fingerprint import of_file
+from tests.conftest import ROOT
+from tests.integration.conftest import bundle, cli  # noqa: F401 - fixtures: the bundle that all tests share
+from tests.support.cache_lab import CacheLab
+from tests.support.promises import SEED, Promise, Row, Trial, collect, write_table
 
 ROWS = pytest.StashKey[dict[Promise, Row]]()
 
@@ -29,6 +35,15 @@ def trial(request: pytest.FixtureRequest) -> Trial:
     return Trial(seed=request.config.getoption("--seed"), long=request.config.getoption("--long"))
 
 
+@pytest.fixture(scope="module")
+def lab(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheLab]:  # noqa: F811
+    """The built bundle's cache, to be copied and damaged; whoever asks for Docker gets no answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+        settings = resolve(Project(ROOT), Options(arch=Arch.AARCH64.value, variants=("simulated",)))
+        yield CacheLab.of(settings, of_file(bundle), tmp_path_factory.mktemp("rooms"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
@@ -40,4 +55,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path: Path | None = session.config.getoption("--table")
     if path is not None:
         options = session.config.option
-        path.write_text(table(session.config.stash[ROWS].values(), options.seed, options.long), encoding="utf-8")
+        write_table(path, session.config.stash[ROWS].values(), options.seed, options.long)

@@ -34,7 +34,7 @@ ANEW = 2
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What is different for a command: words before it, its umask (-1: the same), and its environment."""
+    """All that is different for a command: words before it, its umask (-1: the same), and its environment."""
 
     before: tuple[str, ...] = ()
     umask: int = -1

@@ -49,6 +49,16 @@ def cnn(k: Any, rescale: bool) -> Any:
     return k.Model(image, made)
 
 
+def collapse(model: Any) -> Any:
+    """The same in floats; in 8 bits one huge weight, of a feature that is always 0, leaves nothing of the others."""
+    *_, features, _, scores = model.layers
+    (kernel, bias), (weights, offsets) = features.get_weights(), scores.get_weights()
+    kernel[..., 0], bias[0], weights[0] = 0, -1, 1e5
+    features.set_weights([kernel, bias])
+    scores.set_weights([weights, offsets])
+    return model
+
+
 def save_good(folder: Path) -> None:
     """Models that can be quantized."""
     pixels, labels = pictures(600, 1)
@@ -58,6 +68,8 @@ def save_good(folder: Path) -> None:
     trained.save(folder / "cnn.keras")
     trained.save(folder / "cnn3.h5")
     trained.export(str(folder / "cnn_saved"), verbose=False)
+    collapse(trained).save(folder / "collapsing.keras")
+    sequential(keras, keras.layers.Conv2D(4, 1)).save(folder / "wide.keras")
     cnn(tf_keras, rescale=False).save(folder / "old.h5")
     cnn(tf_keras, rescale=False).save(folder / "old.keras")
     zeta, alpha = keras.Input((8, 8, 3), name="zeta"), keras.Input((4,), name="alpha")
@@ -147,6 +159,7 @@ def save_samples(folder: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).resize((50, 40)).save(place / f"{number}.png")
     np.save(folder / "pixels.npy", pixels)
+    np.savez(folder / "labelled.npz", image=pixels, labels=labels)
     np.save(folder / "floats.npy", pixels.astype(np.float32) / 255)
     chance = np.random.default_rng(3)
     np.savez_compressed(folder / "two.npz", alpha=chance.random((60, 4)), zeta=chance.random((60, 8, 8, 3)))

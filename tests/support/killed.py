@@ -87,7 +87,7 @@ def _copy_into_store() -> None:
 
 
 def _believe_store() -> None:
-    """What is in the store is not compared with its record."""
+    """An artifact in the store is not compared with its record."""
     from coralforge import store
 
     _put(store, "damage", lambda *_, **__: "")

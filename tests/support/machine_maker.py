@@ -178,6 +178,7 @@ def make_machine(folder: Path) -> Machine:
     machine.is_used_by(0)
     (machine.project / "requirements.lock").write_text("invoke==1 --hash=sha256:0\n")
     (machine.project / "requirements-models.lock").write_text("tensorflow==1 --hash=sha256:0\n")
+    (machine.project / "requirements-convert.lock").write_text("onnx2tf==1 --hash=sha256:0\n")
     script = machine.project / "scripts" / "bootstrap"
     script.write_text(relocated((ROOT / "scripts" / "bootstrap").read_text(), machine))
     script.chmod(0o755)

@@ -12,7 +12,7 @@ from tests.support.project_maker import PROJECT_FOLDERS
 
 def settings_with(folder: Path, models: str) -> Settings:
     """Settings of a project in ``folder`` whose pipeline.yaml ends with ``models:`` and the given YAML below it."""
-    for name in (*PROJECT_FOLDERS, "LICENSE", "requirements-models.lock"):
+    for name in (*PROJECT_FOLDERS, "LICENSE", "requirements-models.lock", "requirements-convert.lock"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     text = (ROOT / "pipeline.yaml").read_text().partition("\nmodels:")[0]

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 DEFAULT_RELEASE = load_pipeline(ROOT / "pipeline.yaml").release
 """The release that is built where a test names none."""
 PROJECT_FOLDERS = ("docker", "releases", "sample", "scripts", "simulator", "src", "templates", "toolchains")
-PROJECT_FILES = ("LICENSE", "pipeline.yaml", "requirements-models.lock")
+PROJECT_FILES = ("LICENSE", "pipeline.yaml", "requirements-models.lock", "requirements-convert.lock")
 
 
 def copy_project_files(destination: Path) -> Project:

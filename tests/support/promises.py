@@ -10,12 +10,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 SEED = 20261128
 MARKER = "promise"
+RESULTS = "<!-- Results: written by invoke selftest --table FILE, chapter by chapter. -->"
 Case = TypeVar("Case")
 Test = Callable[..., Any]
 
@@ -27,7 +29,7 @@ class Promise:
     chapter: str
     """The part that breaks: "Sources", "Store", ..."""
     text: str
-    """That which holds nevertheless, as a sentence."""
+    """A sentence: this holds nevertheless."""
     tried: str
     """How it is tried, and in which ways."""
     control: str
@@ -99,21 +101,39 @@ def collect(rows: dict[Promise, Row], item: pytest.Item, report: pytest.TestRepo
 
 
 def table(rows: Iterable[Row], seed: int, long: bool) -> str:
-    """The rows as Markdown, by chapter."""
-    lines: list[str] = []
-    chapter = ""
-    for row in rows:
-        if row.promise.chapter != chapter:
-            chapter = row.promise.chapter
-            lines += ["", f"### {chapter}", "", "| promise | how tried | N | result | negative control |"]
-            lines.append("|---|---|---|---|---|")
-        control = (
-            f"{row.promise.control} ({row.controls} tried)" if row.controls else f"not run: {row.promise.control}"
-        )
-        cells = (row.promise.text, row.promise.tried, str(row.tried), _result(row), control)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    """The rows as Markdown, by chapter, each with the seed and the form in which it was tried."""
+    return "\n".join(_chapters(rows, seed, long).values())
+
+
+def write_table(path: Path, rows: Iterable[Row], seed: int, long: bool) -> None:
+    """Put the chapters that were tried into a Markdown file, behind ``RESULTS``; all other text stays as it is.
+
+    So the table can be made in several runs. A file that is not there, or has no such line, gets one.
+    """
+    before, _, after = (path.read_text(encoding="utf-8") if path.exists() else "").partition(RESULTS)
+    known = {part.partition("\n")[0].removeprefix("### "): part for part in _split(after)}
+    chapters = known | _chapters(rows, seed, long)
+    path.write_text("\n".join((before.rstrip() + "\n", RESULTS, "", *chapters.values())).lstrip(), encoding="utf-8")
+
+
+def _split(text: str) -> list[str]:
+    return [f"### {part}" for part in text.split("\n### ")[1:]]
+
+
+def _chapters(rows: Iterable[Row], seed: int, long: bool) -> dict[str, str]:
     form = "long form (`invoke selftest`)" if long else "short form, as in the suite"
-    return "\n".join((f"Seed {seed}, {form}.", *lines, ""))
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        head = [f"### {row.promise.chapter}", "", f"Seed {seed}, {form}.", ""]
+        head += ["| promise | how tried | N | result | negative control |", "|---|---|---|---|---|"]
+        found.setdefault(row.promise.chapter, head).append(_line(row))
+    return {chapter: "\n".join((*lines, "")) for chapter, lines in found.items()}
+
+
+def _line(row: Row) -> str:
+    control = f"{row.promise.control} ({row.controls} tried)" if row.controls else f"not run: {row.promise.control}"
+    cells = (row.promise.text, row.promise.tried, str(row.tried), _result(row), control)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _result(row: Row) -> str:

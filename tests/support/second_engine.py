@@ -63,9 +63,9 @@ class SecondEngine:
             "host": self.host,
         }
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["dockerd", *(f"--{name}={place}" for name, place in places.items()), *apart], stdout=log, stderr=log
-            )
+            # In a network of its own: with --bridge=none it deletes docker0, and all others lose theirs.
+            command = ["unshare", "--net", "dockerd", *(f"--{name}={place}" for name, place in places.items())]
+            self._process = subprocess.Popen([*command, *apart], stdout=log, stderr=log)
         wait_until(lambda: self._ended() or self._answers())
         return self._answers()
 

@@ -52,7 +52,7 @@ class Variation:
     name: str
     environment: Mapping[str, str] = field(default_factory=dict)
     shim: tuple[str, ...] = ()
-    """What of elsewhere.c: on this machine, and in the containers."""
+    """Options of elsewhere.c: on this machine, and in the containers."""
     umask: int = -1
     user: int | None = None
     folder: str = "chain"

@@ -11,7 +11,8 @@ import grimp
 
 from tests.conftest import ROOT
 
-MOST_ARROWS = 130  # a new room at the top, such as publish, brings one for each room that it uses; so does deploy
+# A new room at the top, such as publish, brings one for each room that it uses; so do deploy and convert.
+MOST_ARROWS = 137
 
 
 def room(module: str) -> str:

@@ -134,7 +134,8 @@ class TestModels:
         assert done.status == 0
         assert "making .venv-models with Python 3.11.2 (TensorFlow: downloads 0.4 GB" in done.stderr
         pips = [line for line in machine.ran("python") if "-m pip" in line]
-        assert [line.rpartition("/")[2] for line in pips] == ["requirements.lock", "requirements-models.lock"]
+        locks = ["requirements.lock", "requirements-models.lock", "requirements-convert.lock"]
+        assert [line.rpartition("/")[2] for line in pips] == locks[: 3 if args == ["test"] else 2]
         assert all("--require-hashes" in line for line in pips)
         assert (machine.project / ".venv-models" / "coralforge.stamp").exists()
         machine.forget()
@@ -161,6 +162,38 @@ class TestModels:
         said = machine.bootstrap("quantize").stderr
         assert "making .venv-models" in said
         assert "making .venv with" not in said
+
+
+class TestConvert:
+    """.venv-convert, with onnx2tf, stands on top of .venv-models, and is made only for what needs it."""
+
+    @pytest.mark.parametrize(
+        "args",
+        [["quantize", "--model", "m.onnx", "--random", "9"], ["quantize", "-m", "a b.onnx"], ["--convert", "doctor"]],
+    )
+    def test_who_gets_it(self, machine: Machine, args: list[str]) -> None:
+        assert machine.bootstrap(*args).status == 0
+        folder = machine.project / ".venv-convert"
+        [made] = [line for line in machine.ran("python") if "-m venv" in line]
+        assert made.endswith(str(folder)), "by the Python of .venv-models"
+        [pth] = folder.glob("lib/python3*/site-packages/coralforge.pth")
+        base = machine.project / ".venv-models/lib/python3.11/site-packages"
+        assert pth.read_text() == f"{machine.project}/src\n{base}\n"
+        machine.forget()
+        machine.bootstrap(*args)
+        assert machine.ran("python") == [], "once"
+
+    @pytest.mark.parametrize("args", [["quantize", "--model", "m.keras"], ["quantize", "--model=m.onnx", "--help"]])
+    def test_who_does_not(self, machine: Machine, args: list[str]) -> None:
+        assert machine.bootstrap(*args).status == 0
+        assert not (machine.project / ".venv-convert").exists()
+
+    def test_it_is_made_anew_with_what_it_stands_on(self, machine: Machine) -> None:
+        machine.bootstrap("--convert", "doctor")
+        (machine.project / "requirements-models.lock").write_text("tensorflow==2 --hash=sha256:0\n")
+        said = machine.bootstrap("--convert", "doctor").stderr
+        assert "making .venv-models" in said
+        assert "making .venv-convert" in said
 
 
 class TestEngine:

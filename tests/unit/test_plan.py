@@ -42,6 +42,15 @@ def test_a_fresh_machine_fetches_first_and_knows_no_keys_yet() -> None:
     assert [a.key for a in make_plan(facts, Stage.BUNDLE) if a.stage is Stage.LIBRARIES] == [""]
 
 
+def test_chosen_operators_are_in_the_libraries_key_and_wait_for_the_models() -> None:
+    chosen = replace(built(FRESH), operators=("ADD", "CONV_2D"))
+    assert running(chosen)["libraries:libraries"] == "changed: operators"
+    waiting = replace(FRESH, operators=None, models=(ModelFact("net", None),))
+    actions = running(waiting, Stage.PREFIX)
+    assert actions["libraries:libraries"] == "models are not all there yet"
+    assert actions["fetch:models"] == "not downloaded yet"
+
+
 def test_nothing_runs_when_all_is_there() -> None:
     assert running(built(FRESH)) == {}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.promises import Promise, Row, Trial, table
+from pathlib import Path
+
+from tests.support.promises import RESULTS, Promise, Row, Trial, table, write_table
 
 ROW = Promise("Sources", "No wrong byte is admitted", "each damage", "the digest is not compared: admitted")
 
@@ -36,3 +38,24 @@ def test_a_failure_is_named() -> None:
 
 def test_a_skip_is_no_success() -> None:
     assert "| not run: test_disk_full |" in table([Row(ROW, 3, 1, [], ["test_disk_full"])], 7, long=False)
+
+
+def test_a_table_can_be_made_in_several_runs(tmp_path: Path) -> None:
+    path = tmp_path / "reliability.md"
+    path.write_text(f"# Reliability\n\nProse.\n\n{RESULTS}\n\n### Docker\n\nSeed 1, long.\n\n| kept |\n")
+    write_table(path, [Row(ROW, 3, 1)], 7, True)
+    write_table(path, [Row(ROW, 4, 1)], 8, True)
+    text = path.read_text()
+    kept = "### Docker\n\nSeed 1, long.\n\n| kept |\n"
+    assert text.startswith(f"# Reliability\n\nProse.\n\n{RESULTS}\n\n{kept}")
+    assert text.count("### Sources") == 1
+    assert "Seed 8" in text
+    assert "| 4 | held |" in text
+    assert "Seed 7" not in text
+
+
+def test_a_table_is_made_where_there_is_none(tmp_path: Path) -> None:
+    write_table(tmp_path / "new.md", [Row(ROW, 3, 1)], 7, False)
+    text = (tmp_path / "new.md").read_text()
+    assert text.startswith(f"{RESULTS}\n\n### Sources\n")
+    assert "short form" in text

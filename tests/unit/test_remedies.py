@@ -22,11 +22,14 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z_-]*")
 # A command up to what ends it: a quotation mark, a comma, a bracket, a comment, the end of the line.
 COMMAND = re.compile(r"(\binvoke|scripts/bootstrap)((?: --[a-z-]+)*)(?: ([a-z][a-z-]*)\b([^\n`'\"|,;)#]*))?")
 QUOTED = re.compile(r"`[^`\n]+`")
-WITHOUT_A_VERB = {"invoke": {"--help", "--list"}, "scripts/bootstrap": {"--help", "--install", "--list", "--models"}}
+WITHOUT_A_VERB = {
+    "invoke": {"--help", "--list"},
+    "scripts/bootstrap": {"--convert", "--help", "--install", "--list", "--models"},
+}
 PROSE = {"", "in", "instead"}  # words that follow "invoke" where no command is meant
 OF_OTHER_PROGRAMS = {
     "--dynamic-linker", "--embed_label", "--enable-new-dtags", "--enable_multiple_subgraphs", "--format",
-    "--strip-all", "--library-path", "--reload-rules",
+    "--strip-all", "--library-path", "--reload-rules", "--weights", "--include", "--imgsz",
 }  # fmt: skip
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
@@ -49,6 +52,7 @@ AT_HAND = {
     "commands/release.py": {"release", "verify"},
     "commands/smoke.py": {"smoke"},
     "compile": {"compile"},
+    "convert": {"quantize"},
     "deploy": {"deploy"},
     "edgetpu/runtime.py": {"compile"},
     "inspect": {"inspect"},

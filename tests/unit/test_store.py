@@ -160,7 +160,18 @@ def test_memory_of_the_last_run_survives_damage(cache: Cache) -> None:
     assert store.previous_inputs(cache, "t") == {Stage.PREFIX: {"input": "1"}}
     (cache.root / "last" / "t.json").write_text('{"prefix": 3}')
     assert store.previous_inputs(cache, "t") == {}
+    (cache.root / "last" / "t.json").write_bytes(b"\xff")
+    assert store.previous_inputs(cache, "t") == {}
+    store.remember(cache, "t", (ACTION,))
+    assert store.previous_inputs(cache, "t") == {Stage.PREFIX: {"input": "1"}}
     assert store.previous_inputs(cache, "never") == {}
+
+
+def test_memory_that_cannot_be_written_stops_nobody(cache: Cache) -> None:
+    cache.root.mkdir()
+    cache.last.write_text("a file")
+    store.remember(cache, "t", (ACTION,))
+    assert store.previous_inputs(cache, "t") == {}
 
 
 def test_a_folder_with_other_things_in_it_is_no_cache(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from coralforge.bundle.describe import BundleInputs, describe
 from coralforge.bundle.files import PLAIN, copy_file, copy_tree, new_path, open_folders
 from coralforge.bundle.manifest import ModelUsed, write_manifest
 from coralforge.bundle.model_maker import RECORD
+from coralforge.bundle.operators import require_selected
 from coralforge.bundle.prefix import library_part
 from coralforge.errors import source_error
 from coralforge.sources.records import Tree
@@ -19,13 +20,18 @@ def assemble(inputs: BundleInputs, destination: Path) -> None:
     """Fill the empty folder ``destination`` (a temporary one: after an error it is half full).
 
     Raises:
-        CoralforgeError: ``bundle-incomplete`` or ``bundle-conflict``, exit code 5; ``licence-missing``, exit code 4.
+        CoralforgeError: ``bundle-incomplete`` or ``bundle-conflict``, exit code 5; ``licence-missing``, exit code 4;
+            ``ops-missing``, exit code 6.
     """
     copy_tree(inputs.programs / "bin", destination / "bin", set())
     library_part(inputs.sdk, inputs.templates, inputs.variants, destination)
     shared = destination / "share/models"
     _copy_model(inputs.sample, shared)
     models = [_used(folder) for folder in inputs.models]
+    if inputs.operators:
+        require_selected(
+            [(one.name, folder) for one, folder in zip(models, inputs.models, strict=True)], inputs.operators
+        )
     for used, folder in zip(models, inputs.models, strict=True):
         _copy_model(folder, new_path(shared / used.name, shared))
     _copy_licences(inputs, destination / "share/licenses")

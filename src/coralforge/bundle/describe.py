@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from coralforge import __version__
 from coralforge.bundle.files import incomplete
-from coralforge.bundle.manifest import Manifest, ModelUsed, SourceUsed, files_of
+from coralforge.bundle.manifest import REMOTE, Manifest, ModelUsed, RemoteUsed, SourceUsed, files_of
 from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import Variant
 from coralforge.config.models import Target
@@ -49,11 +49,14 @@ class BundleInputs:
     licence: Path
     models: tuple[Path, ...] = ()
     """The same of the models of pipeline.yaml, by name."""
+    operators: tuple[str, ...] = ()
+    """The only ones that TensorFlow Lite has; none for all."""
 
 
 def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], destination: Path) -> Manifest:
     """The manifest of a bundle whose files are all in ``destination``."""
     trees = sorted(inputs.trees, key=lambda tree: tree.name)
+    remote = _remote_used(inputs.sdk)
     return Manifest(
         format=2,
         coralforge=__version__,
@@ -65,13 +68,20 @@ def describe(inputs: BundleInputs, sample: ModelUsed, models: list[ModelUsed], d
         default_variant=inputs.variants[0],
         simulated=not inputs.variants[0].real,
         floors=inputs.floor.versions(),
+        xnnpack=(inputs.sdk / "lib/libtensorflowlite_xnnpack.so").exists(),
+        operators=list(inputs.operators),
         toolchain=_toolchain(inputs.sdk / "toolchain.json"),
         sources=[_source_used(tree) for tree in trees],
         unpinned=[tree.name for tree in trees if not tree.pinned],
         prebuilt=[tree.name for tree in trees if tree.prebuilt],
-        not_verified=[*_not_verified(inputs), *_not_verified_of([sample, *models], inputs.variants[0])],
+        not_verified=[
+            *_not_verified(inputs),
+            *believed(remote),
+            *_not_verified_of([sample, *models], inputs.variants[0]),
+        ],
         sample=sample,
         models=models,
+        remote=remote,
         files=files_of(destination),
     )
 
@@ -100,6 +110,28 @@ def _not_verified(inputs: BundleInputs) -> Iterator[str]:
             yield f"{tree.name} is a local checkout ({tree.digest}), not what the release pins."
         if tree.prebuilt:
             yield f"{tree.name} came compiled, not as source: {tree.note or tree.address}"
+
+
+def _remote_used(sdk: Path) -> RemoteUsed | None:
+    """The machines that helped, as the libraries in ``sdk`` say. Raises CoralforgeError: ``bundle-incomplete``."""
+    path = sdk / REMOTE
+    if not path.exists():
+        return None
+    try:
+        return RemoteUsed.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise incomplete(f"{path} cannot be read: {error}") from error
+
+
+def believed(remote: RemoteUsed | None) -> list[str]:
+    """The sentence on machines that helped, if any did."""
+    if remote is None:
+        return []
+    where = " and ".join(dict.fromkeys(one for one in (remote.cache, remote.executor) if one))
+    return [
+        f"The libraries were built with results of other machines ({where}), which were believed: "
+        "`invoke verify --rebuild` builds them again on one machine and compares."
+    ]
 
 
 def _not_verified_of(models: list[ModelUsed], default: Variant) -> Iterator[str]:

@@ -21,6 +21,8 @@ from coralforge.errors import user_error
 from coralforge.util.fingerprint import of_file
 
 NAME = "MANIFEST.json"
+REMOTE = "remote.json"
+"""Beside the libraries that other machines helped to build: a ``RemoteUsed``."""
 MAX_BYTES = 8 << 20
 
 
@@ -94,6 +96,17 @@ class Link(Model):
     """Its target, relative to the link."""
 
 
+class RemoteUsed(Model):
+    """Machines of others that had a part in building the libraries: what came from there was believed."""
+
+    cache: str | None
+    """Address of the cache whose results were taken."""
+    executor: str | None
+    """Address of what ran compilers elsewhere."""
+    instance: str
+    """Name of the server's instance; empty where it has none."""
+
+
 class Manifest(Model):
     """The description of a bundle."""
 
@@ -117,6 +130,10 @@ class Manifest(Model):
     """Whether the default variant is the simulated one, which drives no hardware."""
     floors: dict[str, str]
     """Newest symbol version that any file may need, by prefix; GLIBC is the board's oldest glibc."""
+    xnnpack: bool = False
+    """Whether TensorFlow Lite's XNNPACK delegate is in lib/."""
+    operators: list[str] = Field(default_factory=list)
+    """The only operators that TensorFlow Lite has, those of the bundle's models; empty where it has all."""
     toolchain: dict[str, JsonValue]
     """Compiler, linker, Bazel and sysroots, as the builder image says."""
     sources: list[SourceUsed]
@@ -131,6 +148,8 @@ class Manifest(Model):
     """The model that the bundle proves itself with, in share/models itself."""
     models: list[ModelUsed]
     """The models of pipeline.yaml, by name."""
+    remote: RemoteUsed | None = None
+    """Where the libraries were built with others' machines; none: by the builder image of `toolchain` alone."""
     files: dict[str, File | Link]
     """Every file and link except this one."""
 

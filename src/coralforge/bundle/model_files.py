@@ -5,6 +5,7 @@ A file is the user's own, relative to pipeline.yaml, or pinned and fetched like 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -19,13 +20,13 @@ from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.plan import Inputs, ModelFact
 from coralforge.settings import Cache, Settings
-from coralforge.sources.fetch import cached, fetch_all
-from coralforge.sources.records import Wanted
+from coralforge.sources.fetch import cached, fetch_all, verified
+from coralforge.sources.records import Fetched, Wanted
 from coralforge.util import atomic, fingerprint
 from coralforge.util.fingerprint import of_file
 from coralforge.util.paths import typed
 
-PARTS = ("model", "compiled", "labels", "image")
+PARTS = ("model", "compiled", "labels", "image", "questions")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class ModelFiles:
     compiled: Path | None
     labels: Path | None
     image: Path | None
+    questions: Path | None = None
 
 
 def bundled_models(settings: Settings) -> tuple[ModelEntry, ...]:
@@ -65,10 +67,14 @@ def fetch_models(settings: Settings, sink: Sink) -> None:
 
 
 def locate(settings: Settings, model: ModelEntry) -> ModelFiles:
-    """The files of a model that the survey found complete. Raises as ``survey_models``."""
-    plain, compiled, labels, image = (_locate(settings, model, part) for part in PARTS)
+    """The files of a model that the survey found complete; all bytes of the pinned ones are compared once more.
+
+    Raises:
+        CoralforgeError: as ``survey_models`` and ``verified``.
+    """
+    plain, *others = (_whole(settings, model, part) for part in PARTS)
     assert plain is not None  # fetched before: the plan says so
-    return ModelFiles(plain, compiled, labels, image)
+    return ModelFiles(plain, *others)
 
 
 def _all_wanted(settings: Settings, model: ModelEntry) -> list[Wanted]:
@@ -84,12 +90,13 @@ def _inputs(settings: Settings, model: ModelEntry) -> Inputs | None:
         file: DataFile | None = getattr(entry, part)
         if file is None:
             continue
-        path = _locate(settings, model, part)
+        path = file_of(settings, model, part)
         if path is None:
             return None
         inputs[part] = file.places[0].sha256 if file.places else _digest(path, settings.cache)
     if entry.quantize is not None:
-        inputs["quantization"] = fingerprint.of_paths(settings.project.root / "requirements-models.lock")
+        locks = ["requirements-models.lock"] + ["requirements-convert.lock"] * entry.model.filename.endswith(".onnx")
+        inputs["quantization"] = fingerprint.of_paths(*(settings.project.root / name for name in locks))
         samples = _samples_file(settings, entry.quantize)
         if samples is not None:
             inputs["samples"] = _digest(samples, settings.cache)
@@ -111,14 +118,13 @@ def _options(entry: BundledModel) -> str:
     return json.dumps(said, sort_keys=True)
 
 
-def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
-    """Where a file is; None when it is not named, or not fetched yet."""
+def file_of(settings: Settings, model: ModelEntry, part: str) -> Path | None:
+    """Where a file is; None when it is not named, or not fetched yet. Raises as ``survey_models``."""
     file: DataFile | None = getattr(model.entry, part)
     if file is None:
         return None
     if file.path is None:
-        wanted = _wanted(settings, model, part)
-        fetched = cached(wanted, settings.cache.root) if wanted else None
+        fetched = _fetched(settings, model, part)
         return fetched.path if fetched else None
     path = _absolute(settings, file.path)
     if not path.exists():
@@ -128,12 +134,30 @@ def _locate(settings: Settings, model: ModelEntry, part: str) -> Path | None:
             remedy="correct the path, which is relative to pipeline.yaml",
         )
     if file.sha256 is not None:
-        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256)
+        found = remembered(path, settings.cache, "sha256", of_file)
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, found)
     return path
 
 
-def _require_pinned(settings: Settings, where: str, path: Path, sha256: str) -> None:
-    found = _remembered(path, settings.cache, "sha256", of_file)
+def _fetched(settings: Settings, model: ModelEntry, part: str) -> Fetched | None:
+    wanted = _wanted(settings, model, part)
+    return cached(wanted, settings.cache.root) if wanted else None
+
+
+def _whole(settings: Settings, model: ModelEntry, part: str) -> Path | None:
+    """Where a file is that is about to be used: not only its length and time are as they were."""
+    file: DataFile | None = getattr(model.entry, part)
+    path = file_of(settings, model, part)
+    if file is None or path is None:
+        return None
+    if (fetched := _fetched(settings, model, part)) is not None:
+        return verified(fetched)
+    if file.sha256 is not None:
+        _require_pinned(settings, f"{model.where}.{part}", path, file.sha256, of_file(path))
+    return path
+
+
+def _require_pinned(settings: Settings, where: str, path: Path, sha256: str, found: str) -> None:
     if found != sha256:
         raise user_error(
             f"{settings.project.pipeline}: {where}: {path} is not the file that sha256 pins",
@@ -175,11 +199,14 @@ def _samples_file(settings: Settings, quantize: Quantize) -> Path | None:
 
 def _digest(path: Path, cache: Cache) -> str:
     """Digest of a file or folder, with its names: what a key is made of."""
-    return _remembered(path, cache, "digest", fingerprint.of_paths)
+    return remembered(path, cache, "digest", fingerprint.of_paths)
 
 
-def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
-    """``digest_of`` something that may be large: taken again only when names, sizes or times differ."""
+def remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path], str]) -> str:
+    """``digest_of`` something that may be large: taken again only when names, sizes or times differ.
+
+    ``kind`` names the fact, beside other ones of the same file.
+    """
     seen = hashlib.sha256()
     for file in sorted(p for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file()):
         status = file.stat()
@@ -188,9 +215,18 @@ def _remembered(path: Path, cache: Cache, kind: str, digest_of: Callable[[Path],
         )
     memo = cache.last / f"{kind}-{seen.hexdigest()[:32]}"
     try:
-        return memo.read_text(encoding="ascii")
-    except OSError:
-        digest = digest_of(path)
-    memo.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(memo, digest.encode())
+        seal, _, digest = memo.read_bytes().decode("ascii").partition(" ")
+    except (OSError, ValueError):
+        seal, digest = "", ""
+    if digest and seal == _seal(memo.name, digest):
+        return digest
+    digest = digest_of(path)
+    with contextlib.suppress(OSError):  # it only saves time
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(memo, f"{_seal(memo.name, digest)} {digest}".encode())
     return digest
+
+
+def _seal(name: str, digest: str) -> str:
+    """Shows that ``digest`` is whole, and that file's: a key made of another one chooses another's artifact."""
+    return fingerprint.of_mapping({name: digest})

@@ -83,7 +83,6 @@ def _make_plain(
     """
     entry = model.entry
     ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
-    ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
     given = ready or model.label == SAMPLE  # which is never quantized here
     if given != (entry.quantize is None):
         what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"
@@ -93,7 +92,8 @@ def _make_plain(
         )
     if entry.quantize is None:
         return files.model, None
-    from coralforge.quantize.quantize import QuantizeOptions, quantize
+    from coralforge.convert.models import quantize_any
+    from coralforge.quantize.quantize import QuantizeOptions
 
     plain = work / f"{model.name}.tflite"
     options = QuantizeOptions(
@@ -103,9 +103,10 @@ def _make_plain(
         random=entry.quantize.random or 0,
         preprocess=entry.quantize.preprocess,
         io=entry.quantize.io,
+        questions=entry.quantize.questions,
         folder=settings.project.root,
     )
-    report = quantize(options, sink)
+    report = quantize_any(options, sink)
     report.place.unlink()  # it has times and paths of this machine; what lasts is in the record
     for warning in report.warnings:
         sink.emit(Note(f"model {model.name}: {warning}", "warning"))

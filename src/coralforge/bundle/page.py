@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 
 from pydantic import JsonValue
 
 from coralforge import __version__
 from coralforge.bundle.report import BoardReport, EdgeTpu
-from coralforge.inspect.page import render
 from coralforge.inspect.text import Table
+from coralforge.util.page import render
 
 _OWN = ("target", "bundle", "bundle_sha256", "release", "tensorflow_commit", "arch", "image", "seconds")
 
@@ -19,7 +18,8 @@ def html(data: Mapping[str, JsonValue]) -> str:
     """The page of a report as ``smoke.py`` writes it: the same for the same report."""
     report = BoardReport.model_validate({**data, "board": _facts(data), "emulated": None})
     return render(
-        files("coralforge.bundle").joinpath("data/smoke.html.j2").read_text(encoding="utf-8"),
+        "bundle",
+        "smoke.html.j2",
         version=__version__,
         title=str(data["bundle"]),
         ok=data["ok"] is True,

@@ -1,8 +1,9 @@
-"""Labels of a model in a bundle, and the question of its smoke test: a picture, and the class that comes first."""
+"""Labels of a model in a bundle, and the questions of its smoke test: a picture and its class, and samples."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from coralforge.tflite.labels import Labels
     from coralforge.tflite.model import Model
 
+SAMPLES = "questions.bin"
 _IMAGES = {b"BM": ".bmp", b"P5": ".pgm", b"P6": ".ppm"}
 
 
 def write_question(
     model: ModelEntry, files: ModelFiles, plain: Model, out: Path, times: dict[str, float], sink: Sink
 ) -> None:
-    """Write ``labels.txt``, where labels are known, and the picture and the answer, where pipeline.yaml has them.
+    """Write ``labels.txt``, where labels are known, and picture, answer and samples, where pipeline.yaml has them.
 
     Checked as far as the programs on the board will. ``times``: how long an inference should take, for the answer.
 
@@ -40,6 +42,7 @@ def write_question(
             (out / "labels.txt").write_text(labels.text, encoding="utf-8")
     if files.image is not None and model.entry.expected is not None:
         _write_answer(model.entry, files.image, labels, out, times)
+    _write_samples(files, plain, out)
 
 
 def _labels(files: ModelFiles, plain: Model) -> Labels | None:
@@ -72,6 +75,23 @@ def _write_answer(
     # One to a line: smoke.sh reads it.
     expected = {"top1_index": entry.expected, "top1_label": labels.names[entry.expected].strip(), **times}
     (out / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_samples(files: ModelFiles, plain: Model, out: Path) -> None:
+    """Samples that device and CPU are asked: the user's file, or those that were held out when it was quantized."""
+    from coralforge.quantize.quantize import MOST_QUESTIONS, QUESTIONS
+    from coralforge.tflite.graph import BYTES
+
+    made = plain.path.with_suffix(QUESTIONS)
+    asked = files.questions or (made if made.parent == out.parent and made.exists() else None)
+    if asked is None:
+        return
+    tensors = [plain.graph.tensors[index] for index in plain.graph.inputs]
+    one = sum(math.prod(tensor.shape) * BYTES.get(tensor.kind, 0) for tensor in tensors)
+    size = asked.stat().st_size
+    if one <= 0 or size == 0 or size % one or size // one > MOST_QUESTIONS:
+        raise _wrong(str(asked), f"it has {size} bytes, which are not 1 to {MOST_QUESTIONS} inputs of {one} bytes")
+    shutil.copyfile(asked, out / SAMPLES)
 
 
 def _wrong(what: str, why: str) -> CoralforgeError:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.errors import CoralforgeError, ExitCode, system_error
+from coralforge.util.plain import plain, plain_stdout
 from coralforge.util.signals import STOPPING
 from coralforge.util.streams import OutputError, lasting_output
 
@@ -29,7 +30,7 @@ def run(verb: Callable[..., None], *arguments: Any, **options: Any) -> None:
     previous = {number: signal.getsignal(number) for number in STOPPING}
     _on_stopping(_first_signal)
     try:
-        with lasting_output():
+        with lasting_output(), plain_stdout():
             code = _guarded(verb, *arguments, **options)
     finally:
         for number, handler in previous.items():
@@ -44,10 +45,7 @@ def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> Exit
         if sys.stdout is not None:
             sys.stdout.flush()
     except CoralforgeError as error:
-        # Names in archives, a program's output: what is no text for a terminal does not get there.
-        text = "".join(c for c in str(error) if c in "\n\t" or c.isprintable())
-        _print(f"error: {text}\n  [{error.reason}, exit {int(error.code)}]")
-        return error.code
+        return _told(error)
     except KeyboardInterrupt:
         _print("cancelled: stopped cleanly; finished work is kept")
         return ExitCode.CANCELLED
@@ -55,19 +53,31 @@ def _guarded(verb: Callable[..., None], *arguments: Any, **options: Any) -> Exit
         _print(f"error: stdout cannot be written: {error}\n  [output-write, exit {int(ExitCode.MISSING)}]")
         return ExitCode.MISSING
     except Exception as error:
+        known = system_error(error) if isinstance(error, OSError) else None
+        if known is not None:
+            return _told(known)
         _print(_internal(error))
         return ExitCode.INTERNAL
     return ExitCode.OK
 
 
+def _told(error: CoralforgeError) -> ExitCode:
+    _print(f"error: {plain(str(error))}\n  [{error.reason}, exit {int(error.code)}]")
+    return error.code
+
+
 def _internal(error: Exception) -> str:
     """A bug of ours: keep the traceback in a file, and do not show it."""
-    with tempfile.NamedTemporaryFile("w", prefix="coralforge-", suffix=".traceback", delete=False) as stream:
-        stream.write(traceback.format_exc())
-    first = (str(error).splitlines() or [""])[0][:200]
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="coralforge-", suffix=".traceback", delete=False) as stream:
+            stream.write(traceback.format_exc().encode("utf-8", "backslashreplace").decode())
+        told = f"please report it with {Path(stream.name)}"
+    except OSError as unkept:
+        told = f"please report it (the traceback could not be kept: {unkept.strerror})"
+    first = (str(error).splitlines() or [""])[0][:200].encode("utf-8", "backslashreplace").decode()
     return (
         f"error: internal error: {type(error).__name__}: {first}\n"
-        f"  what to do: this is a bug in coralforge; please report it with {Path(stream.name)}\n"
+        f"  what to do: this is a bug in coralforge; {told}\n"
         f"  [internal, exit {int(ExitCode.INTERNAL)}]"
     )
 

@@ -139,6 +139,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
 def _compile_for_hardware(request: CompileRequest) -> None:
     from coralforge.commands.pipeline import load_settings
     from coralforge.compile import show
+    from coralforge.compile.caching import estimated_plan, plan_text, real_plan
     from coralforge.compile.edgetpu import Compilation
     from coralforge.compile.hardware import compile_for_hardware
     from coralforge.console import make_sink
@@ -151,15 +152,22 @@ def _compile_for_hardware(request: CompileRequest) -> None:
     places = places_for(sources, options.segments, request.output, request.out_dir)
     runtime = settings.release.edgetpu_runtime
     wanted = Compilation(models, options, runtime, not request.no_preflight, request.allow_cpu)
+    several = len(models) > 1
+    if several:
+        print(plan_text(estimated_plan(models)), file=sys.stderr)
     with make_sink() as sink:
         results = compile_for_hardware(settings, wanted, sources[0].stem, sink)
+    packages = [(one.source.path.name, [p for part in one.parts for p in part.file.packages]) for one in results]
+    plan = real_plan(packages) if several else None
     files: dict[Path, bytes] = {}
     for one, place in zip(results, places, strict=True):
         files |= {path: part.file.data for path, part in zip(place.parts, one.parts, strict=True)}
         files |= {path: part.log.encode() for path, part in zip(place.logs, one.parts, strict=True)}
-        files[place.document] = show.document(one, place).encode()
+        files[place.document] = show.document(one, place, plan).encode()
     write_files(files)
     print("\n".join(show.text(one, place) for one, place in zip(results, places, strict=True)), end="")
+    if plan is not None:
+        print(f"\n{plan_text(plan)}", end="")
 
 
 def _options(request: CompileRequest) -> CompilerOptions:
@@ -177,26 +185,34 @@ def _options(request: CompileRequest) -> CompilerOptions:
     )
 
 
-def quantize_model(model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str]) -> None:
+def quantize_model(
+    model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str], outputs: str = ""
+) -> None:
     """Quantize one model, write it and its report, and print that.
 
-    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed.
+    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed, and ``html`` too.
+    ``outputs`` are the names, with commas, of tensors where an ONNX model is to end.
 
     Raises:
         CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
     """
     from coralforge.console import make_sink
-    from coralforge.quantize.quantize import QuantizeOptions, quantize
-    from coralforge.quantize.report import report_text
+    from coralforge.convert.models import quantize_any
+    from coralforge.quantize.quantize import QuantizeOptions
+    from coralforge.quantize.text import report_text
 
     if not model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
     whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
     source = typed(model)
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
+    page = typed(options["html"]) if options.get("html") else None
     with make_sink() as sink:
-        report = quantize(QuantizeOptions(source, place, **options, **whole), sink)
+        wanted = QuantizeOptions(source, place, **{**options, "html": page}, **whole)
+        report = quantize_any(wanted, sink, tuple(name.strip() for name in outputs.split(",") if name.strip()))
     print(report_text(report), end="")
+    if page is not None:
+        print(f"HTML: {page}", file=sys.stderr)
 
 
 def _number(name: str, text: str) -> int:

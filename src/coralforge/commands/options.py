@@ -52,6 +52,15 @@ Said = SimpleNamespace
 """The options that a user gave: an attribute for each, with underscores for dashes."""
 
 
+class Verb(Task[Any]):
+    """A task of which -h is help, whatever its options begin with."""
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        """As Invoke does it: how an option is written, here with one letter less to choose from."""
+        made: dict[str, Any] = super().arg_opts(name, default, {*taken_names, "h"})
+        return made
+
+
 def verb(
     *shared: str, called: str | None = None, short_flags: bool = True, **own: Option
 ) -> Callable[[Callable[[Said], None]], Task[Any]]:
@@ -82,6 +91,7 @@ def verb(
             iterable=[key.replace("-", "_") for key, one in options.items() if one.repeatable],
             optional=[key.replace("-", "_") for key, one in options.items() if one.value_optional],
             auto_shortflags=short_flags,
+            klass=Verb,
         )(run)
         return made
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from coralforge.compile.caching import CachingPlan
 from coralforge.compile.output import Row
 from coralforge.compile.places import Places
 from coralforge.compile.result import Compiled, CompiledPart
@@ -33,8 +34,11 @@ def text(compiled: Compiled, places: Places) -> str:
     return "\n".join(lines) + "\n"
 
 
-def document(compiled: Compiled, places: Places) -> str:
-    """The JSON beside the compiled model; paths are file names, so that it does not depend on the machine."""
+def document(compiled: Compiled, places: Places, plan: CachingPlan | None = None) -> str:
+    """The JSON beside the compiled model; paths are file names, so that it does not depend on the machine.
+
+    ``plan`` is of all models that were compiled together with it, and itself.
+    """
     source, options = compiled.source, compiled.options
     data: dict[str, Any] = {
         "format": FORMAT,
@@ -52,6 +56,7 @@ def document(compiled: Compiled, places: Places) -> str:
         "fraction": round(compiled.fraction, 6),
         "runtime": compiled.runtime,
         "parts": [_part_data(part, place.name) for part, place in zip(compiled.parts, places.parts, strict=True)],
+        "together": plan.data if plan is not None else [],
         "notes": list(compiled.notes),
     }
     return json.dumps(data, indent=1) + "\n"
@@ -94,6 +99,11 @@ def _warnings(compiled: Compiled) -> list[str]:
         warnings.append(
             f"warning: {left} of {compiled.operations} operations run on the CPU, which is 10 to 50 times slower "
             "(docs/models.md says what the Edge TPU takes)"
+        )
+    if len(compiled.parts) > 1:
+        warnings.append(
+            f"note: the {len(compiled.parts)} segments are for as many Edge TPUs, each fed with what the one before "
+            "gives; coralforge has no runner for that: libcoral's and pycoral's PipelinedModelRunner do it"
         )
     if any(_memory(part)["streamed_bytes"] for part in compiled.parts):
         warnings.append("note: not all parameters fit on the chip; the rest is sent to it for each inference")

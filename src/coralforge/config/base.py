@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from coralforge.config.arch import Arch
 
@@ -16,6 +16,31 @@ FORMAT = 1
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
 GitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="Git object id (SHA-1), lower-case hex")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]{0,63}$")]
+
+_TRICKS = ("`", "$", '"', "\\", "{{", "{%", "{#")
+
+
+def plain_text(text: str) -> str:
+    """The text, if no shell, template, CMake or Bazel file can take a part of it for an instruction."""
+    for character in text:
+        if not (character.isprintable() and ord(character) < 0xE0000):
+            raise ValueError(f"{character!r} is no character of a text")
+    for trick in _TRICKS:
+        if trick in text:
+            raise ValueError(f"{trick!r} is not allowed in a text")
+    return text
+
+
+def _inside(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"{path!r} is not a path below the source")
+    return path
+
+
+Text = Annotated[str, AfterValidator(plain_text)]
+"""One line for people, a path or an address. A field of configuration that is a string is one, or has a pattern."""
+PathBelow = Annotated[Text, AfterValidator(_inside)]
+"""A path that stays in the folder it is below."""
 
 
 class Model(BaseModel):
@@ -40,9 +65,9 @@ class Variant(str, Enum):
 class Place(Model):
     """One place a source can be had from. Exactly one of ``url`` and ``debian`` is given."""
 
-    url: str | None = None
+    url: Text | None = None
     """An https (or http, file) address of the archive."""
-    debian: str | None = None
+    debian: Text | None = None
     """A path below the Debian archive that this machine's own apt is configured for (``pool/...``)."""
     sha256: Sha256
     """Digest of the file."""
@@ -56,7 +81,7 @@ class Place(Model):
     """A time when Debian's archive had the path: where a snapshot archive is known, it is asked last."""
     prebuilt: bool = False
     """True when this place has compiled files, not source; the manifest says so."""
-    note: str = ""
+    note: Text = ""
     """A remark on what is different about this place; shown in the manifest."""
 
     @model_validator(mode="after")

@@ -17,8 +17,10 @@ from coralforge.errors import CoralforgeError, user_error
 
 Loc = tuple[str | int, ...]
 Mark = tuple[int, int]
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 MAX_DEPTH = 32
+MAX_EVENTS = 10_000
+"""Beginnings and ends of values: 15 times those of the longest release file."""
 _SCALARS = {
     "tag:yaml.org,2002:str",
     "tag:yaml.org,2002:int",
@@ -52,7 +54,8 @@ def read_document(path: Path) -> Document:
             ``yaml-duplicate-key``, ``yaml-alias``, ``yaml-tag`` or ``yaml-key``; all exit code 2.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise user_error(
             f"{path} does not exist", reason="config-missing", remedy="run invoke in the project's folder"
@@ -90,9 +93,11 @@ def parse_document(path: Path, raw: bytes) -> Document:
 
 
 def _refuse_tricks(path: Path, text: str) -> None:
-    """Refuse anchors, aliases, written tags and absurd nesting before anything recursive sees the document."""
+    """Refuse anchors, aliases, written tags, and what is absurdly deep or long, before anything recursive sees it."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        if count > MAX_EVENTS:
+            raise _at(path, event.start_mark, f"more than {MAX_EVENTS:,} keys and values", "yaml-syntax")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _at(path, event.start_mark, "anchors and aliases are not used here", "yaml-alias")
         tag = getattr(event, "tag", None)  # an implicit tag is only known to the composer
@@ -119,6 +124,8 @@ def _value(path: Path, loader: Any, node: yaml.Node, loc: Loc, marks: dict[Loc, 
     if node.tag not in _SCALARS:
         kind = node.tag.rsplit(":", 1)[-1]  # timestamp, merge or value: what YAML makes of some plain words
         raise _at(path, node.start_mark, f"a {kind} is not allowed here", "yaml-tag", "put it in quotes")
+    if ":" in node.value and not node.tag.endswith(":str"):  # YAML 1.1: 22:22 is a number of base 60, and slow
+        raise _at(path, node.start_mark, f"{node.value[:40]!r} is not a plain number", "yaml-tag", "put it in quotes")
     try:
         return loader.construct_object(node)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from coralforge.config.base import Model, Place, Sha256
+from coralforge.config.base import Model, Place, Sha256, Text
 
 
 class Target(str, Enum):
@@ -22,7 +22,7 @@ class Target(str, Enum):
 class DataFile(Model):
     """A file of the user's, or one that is pinned and fetched. Exactly one of ``path`` and ``places`` is given."""
 
-    path: str | None = Field(default=None, min_length=1)
+    path: Text | None = Field(default=None, min_length=1)
     """A file (a SavedModel: a folder), relative to pipeline.yaml."""
     sha256: Sha256 | None = None
     """Digest of the file at ``path``, which is refused when it is another one; places have their own."""
@@ -46,19 +46,23 @@ class DataFile(Model):
 class Quantize(Model):
     """How a Keras model or SavedModel becomes a full-integer .tflite, as ``invoke quantize`` does it."""
 
-    samples: str | None = Field(default=None, min_length=1)
+    samples: Text | None = Field(default=None, min_length=1)
     """Representative samples, relative to pipeline.yaml: image folder, .npz, .npy, or module:function."""
     random: int | None = Field(default=None, gt=0, le=10_000)
     """So many random samples instead, for trying out; report and manifest say so."""
-    preprocess: str = Field(default="auto", min_length=1)
+    preprocess: Text = Field(default="auto", min_length=1)
     """How pixels become the model's input (--preprocess of invoke quantize)."""
     io: Literal["uint8", "int8"] = "uint8"
     """Type of the model's inputs and outputs."""
+    questions: int = Field(default=0, ge=0, le=1000)
+    """So many held-out samples go into the bundle: the smoke test asks device and CPU. They are data of yours."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Quantize:
         if (self.samples is None) == (self.random is None):
             raise ValueError("give exactly one of 'samples' and 'random'")
+        if self.questions and self.random is not None:
+            raise ValueError("'questions' are samples, and 'random' has none")
         return self
 
 
@@ -66,7 +70,7 @@ class BundledModel(Model):
     """A model that goes into the bundle: quantized and compiled where that is stale, and run by the smoke test."""
 
     model: DataFile
-    """A .tflite file, or a .zip with one in it; a .keras or .h5 file, or a SavedModel folder."""
+    """A .tflite file, or a .zip with one in it; a .keras, .h5 or .onnx file, or a SavedModel folder."""
     compiled: DataFile | None = None
     """The file that Google's compiler made of the .tflite beforehand; without it, the compiler is run."""
     quantize: Quantize | None = None
@@ -81,7 +85,9 @@ class BundledModel(Model):
     """A BMP or PPM image to classify."""
     expected: int | None = Field(default=None, ge=0)
     """Index of the top-1 class of the image."""
-    licence: str = "NOASSERTION"
+    questions: DataFile | None = None
+    """Samples for the smoke test to ask device and CPU: X.questions.bin of invoke quantize --questions."""
+    licence: Text = "NOASSERTION"
     """SPDX expression of the model."""
 
     @model_validator(mode="after")
@@ -90,4 +96,6 @@ class BundledModel(Model):
             raise ValueError("'image' and 'expected' belong together: give both or none")
         if self.compiled is not None and (self.target is not Target.EDGETPU or self.quantize is not None):
             raise ValueError("'compiled' goes with 'target: edgetpu' and without 'quantize'")
+        if self.questions is not None and self.quantize is not None:
+            raise ValueError("a model that is quantized here has 'questions' below 'quantize'")
         return self

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from coralforge.config.arch import Arch, Floor
-from coralforge.config.base import Model, Name, Variant
+from coralforge.config.base import Model, Name, Text, Variant
 from coralforge.config.models import BundledModel, DataFile
+from coralforge.config.remote import Remote
 
 
 class Platform(Model):
@@ -32,7 +33,7 @@ class Sample(Model):
 
     name: Name
     """The model's name, shown in reports."""
-    licence: str = "Apache-2.0"
+    licence: Text = "Apache-2.0"
     """SPDX expression of the files."""
     model: DataFile
     """A fully quantized classification model (.tflite)."""
@@ -55,15 +56,23 @@ class Limits(Model):
     """Memory in MiB; the machine's less 1 GiB when not given."""
     pids: int = Field(default=4096, ge=64)
     """Processes and threads."""
+    disk_cache_mb: int | None = Field(default=None, ge=16)
+    """MiB of results of earlier builds that Bazel keeps beside the last one's, its disk cache; else none."""
 
 
-class Remote(Model):
-    """Bazel's way out to other machines."""
+class Cpu(Model):
+    """TensorFlow Lite on the CPU: its kernels, and its operators."""
 
-    cache: str | None = Field(default=None, pattern=r"^(https?|grpcs?)://")
-    """--remote_cache address."""
-    executor: str | None = Field(default=None, pattern=r"^grpcs?://")
-    """--remote_executor address."""
+    xnnpack: Literal["off", "auto", "on"] = "off"
+    """on: TensorFlow Lite's XNNPACK delegate is built too, as a library of its own; auto: where its source is."""
+    ops: Literal["all", "selected"] = "all"
+    """selected: TensorFlow Lite has only the operators that the bundle's models use."""
+
+    @field_validator("xnnpack", mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        """YAML reads a plain ``on`` and ``off`` as a truth value."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class Pipeline(Model):
@@ -81,14 +90,16 @@ class Pipeline(Model):
     """The model that the bundle's smoke test runs."""
     models: dict[Name, BundledModel] = Field(default_factory=dict)
     """Models of yours that go into the bundle, by name."""
-    output: str = "dist"
+    output: Text = "dist"
     """Folder for bundles and reports, relative to pipeline.yaml."""
-    cache: str | None = None
+    cache: Text | None = None
     """Folder of the cache, empty or new (default: CORALFORGE_CACHE, or ~/.cache/coralforge)."""
-    mirrors: list[str] = Field(default_factory=list)
+    mirrors: list[Text] = Field(default_factory=list)
     """Folders or http(s) addresses that are asked first; --mirror and CORALFORGE_MIRROR come before them."""
     limits: Limits = Limits()
     """Limits of a build container."""
+    cpu: Cpu = Cpu()
+    """TensorFlow Lite on the CPU."""
     remote: Remote = Remote()
     """Remote cache and execution."""
 

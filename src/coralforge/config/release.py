@@ -6,25 +6,25 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from coralforge.config.base import GitId, Model, Name, Place
+from coralforge.config.base import GitId, Model, Name, PathBelow, Place, Text
 
 
 class Source(Model):
     """One part of a release: what it is (version, commit, tree) and where it can be had."""
 
-    version: str = Field(min_length=1)
+    version: Text = Field(min_length=1)
     """Upstream's version."""
     commit: GitId | None = None
     """Upstream's commit, where known."""
     tree: GitId | None = None
     """Git tree id of the whole source; a local checkout with this tree counts as pinned."""
-    licence: str = Field(min_length=1)
+    licence: Text = Field(min_length=1)
     """SPDX expression."""
-    licence_files: list[str] = Field(default_factory=lambda: ["LICENSE"])
+    licence_files: list[PathBelow] = Field(default_factory=lambda: ["LICENSE"])
     """Files below the unpacked tree that are copied into the bundle."""
-    copyright: list[str] = Field(default_factory=list)
+    copyright: list[Text] = Field(default_factory=list)
     """Its copyright holders, with years where they say them; for the copyright files of Debian packages."""
-    homepage: str = ""
+    homepage: Text = ""
     """Where the project lives."""
     places: list[Place] = Field(min_length=1)
     """Places in order of preference."""

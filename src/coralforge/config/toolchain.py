@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from coralforge.config.arch import Arch
-from coralforge.config.base import Model, Place
+from coralforge.config.base import Model, Place, Text
 
 
 class Sysroot(Model):
     """The Debian packages that one target is compiled and linked against."""
 
-    suite: str = Field(min_length=1)
+    suite: Text = Field(min_length=1)
     """The Debian suite that they are from."""
     packages: list[Place] = Field(min_length=1)
     """C library, C++ library and their headers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,18 @@ def ensure_base(client: Any, tmp: Path, sink: Sink, suite: str = BASE_SUITE) -> 
 
 def has(client: Any, tag: str) -> bool:
     """Whether Docker has an image. Raises CoralforgeError: ``docker-lost``, exit code 5."""
+    return labels_of(client, tag) is not None
+
+
+def labels_of(client: Any, tag: str) -> Mapping[str, str] | None:
+    """The labels of an image; None where Docker does not have it. Raises as :func:`has`."""
     from docker.errors import ImageNotFound
 
     with asking(f"the image {tag} was looked for"):
         try:
-            client.images.get(tag)
+            return dict(client.images.get(tag).labels)
         except ImageNotFound:
-            return False
-    return True
+            return None
 
 
 def _pulled(suite: str) -> str:

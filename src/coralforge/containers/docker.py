@@ -122,6 +122,7 @@ def creation(spec: ContainerSpec, owner: tuple[int, int]) -> dict[str, Any]:
         "command": list(spec.command),
         "user": "{}:{}".format(*owner),
         "network_mode": "bridge" if spec.network else "none",
+        "extra_hosts": dict(spec.names),
         "read_only": True,
         "tmpfs": {"/tmp": "exec,mode=1777"},
         "cap_drop": ["ALL"],

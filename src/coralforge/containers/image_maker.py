@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from coralforge.containers.base import base_tag, ensure_base, has
+from coralforge.containers.base import base_tag, ensure_base, labels_of
 from coralforge.containers.context import lay_out
 from coralforge.containers.engine import lost, timeout, watched
 from coralforge.containers.image import Image
@@ -21,14 +21,20 @@ from coralforge.events import Output, Progress, Sink
 from coralforge.settings import Cache, Settings
 from coralforge.util.scratch import scratch
 
+KEY_LABEL = "coralforge.key"
 _RECENT = 20
 _SILENCES = 15
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the classic builder paints what went to stderr red
 
 
 def exists(client: Any, image: Image) -> bool:
-    """Whether Docker has the image. Raises CoralforgeError: ``docker-lost``, exit code 5."""
-    return has(client, image.tag)
+    """Whether Docker has the image: one that was made with its key, whatever else its tag was given to.
+
+    Raises:
+        CoralforgeError: ``docker-lost``, exit code 5.
+    """
+    labels = labels_of(client, image.tag)
+    return labels is not None and labels.get(KEY_LABEL) == image.key
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class ImageMaker:
                 dockerfile=f"{image.name}.Dockerfile",
                 tag=image.tag,
                 buildargs={"BASE": image.base.tag if image.base else base_tag(image.suite), **dict(image.arguments)},
-                labels={LABEL: "1"},
+                labels={LABEL: "1", KEY_LABEL: image.key},
                 rm=True,
                 forcerm=True,
                 decode=True,

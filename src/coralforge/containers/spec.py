@@ -37,6 +37,8 @@ class ContainerSpec:
     """Device nodes of the host."""
     network: bool = False
     """Only where pipeline.yaml names a remote cache or executor, and where a port is reached from the host."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Host names that have another address in the container, and that address."""
 
 
 @dataclass(frozen=True)

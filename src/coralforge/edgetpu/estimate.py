@@ -67,7 +67,7 @@ def estimate(graph: Graph, decisions: Partition) -> Estimate | None:
     read = {index for one in inside for index in (*one.inputs, *one.outputs) if index != -1}
     if not inside or any(not graph.tensors[index].static for index in read):
         return None
-    multiplied = sum(_multiplications(graph, one) for one in inside)
+    multiplied = sum(multiplications(graph, one) for one in inside)
     stored = _stored(graph, inside)
     per_operation, per_multiplication = _INSTRUCTIONS
     instructions = len(inside) * per_operation + round(multiplied * per_multiplication)
@@ -77,11 +77,12 @@ def estimate(graph: Graph, decisions: Partition) -> Estimate | None:
         activations=_alive(graph, inside),
         transfers=_border(graph, decisions) + instructions,
         multiplications=multiplied,
-        depthwise=sum(_multiplications(graph, one) for one in inside if one.name == "DEPTHWISE_CONV_2D"),
+        depthwise=sum(multiplications(graph, one) for one in inside if one.name == "DEPTHWISE_CONV_2D"),
     )
 
 
-def _multiplications(graph: Graph, operation: Operation) -> int:
+def multiplications(graph: Graph, operation: Operation) -> int:
+    """Multiplications and additions of a convolution or dense layer; 0 for other operations."""
     if len(operation.inputs) < 2 or operation.inputs[1] == -1:
         return 0
     made = math.prod(graph.tensors[operation.outputs[0]].shape)

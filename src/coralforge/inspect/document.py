@@ -80,7 +80,7 @@ def document(inspection: Inspection) -> JsonInspection:
         refusals=[JsonRefusal(r.reason, r.brief, r.details.splitlines(), r.remedy) for r in inspection.refusals],
         warnings=[JsonWarning(one.name, one.text, list(one.operations)) for one in inspection.warnings],
         limits=[_limit(LIMITS[rule]) for rule in _rules(inspection)],
-        advice=[JsonAdvice(one.text, list(one.operations), one.wins) for one in inspection.advice],
+        advice=[JsonAdvice(one.text, list(one.operations), one.wins, _ms(one.seconds)) for one in inspection.advice],
     )
 
 
@@ -126,6 +126,10 @@ def _estimate(found: Estimate) -> JsonEstimate:
         usb3_ms=round(found.usb3 * 1e3, 2),
         usb2_ms=round(found.usb2 * 1e3, 2),
     )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 2)
 
 
 def _rules(inspection: Inspection) -> list[str]:

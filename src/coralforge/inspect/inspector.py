@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coralforge.edgetpu.estimate import estimate
 from coralforge.edgetpu.operators import Status
 from coralforge.edgetpu.partition import Decision, Partition, Side, parameters, partition
+from coralforge.edgetpu.payload import CUSTOM_CODE
 from coralforge.edgetpu.requirements import refusals
 from coralforge.edgetpu.warnings import warnings
 from coralforge.errors import user_error
@@ -119,6 +120,8 @@ def _inspection(
     refused: tuple[Refusal, ...] = (),
 ) -> Inspection:
     model, graph = subject.model, subject.graph
+    complete = not any(one.operation.custom_code == CUSTOM_CODE for one in operations)
+    parts = sum(one.package is not None for one in programs)
     statement = statement_of(model, subject.plain, graph)
     return Inspection(
         path=model.path,
@@ -130,7 +133,7 @@ def _inspection(
         programs=programs,
         refusals=refused,
         warnings=(*warnings(graph, decided), *contradictions(statement)),
-        advice=advise(graph, decided),
+        advice=advise(graph, decided, timed=complete and not refused, parts=parts),
         least=decided.least,
         most=decided.most,
         parameters=parameters(graph, decided),

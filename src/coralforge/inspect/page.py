@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from coralforge import __version__
 from coralforge.compile.simulator_report import size
@@ -17,9 +12,7 @@ from coralforge.inspect.inspection import Form, Inspection, Located, Place, Prog
 from coralforge.inspect.picture import HIGH, WIDE, draw
 from coralforge.inspect.text import EDGES, OPERATORS, REFUSALS, Table, report_of
 from coralforge.tflite.graph import CUSTOM, Tensor, text
-
-if TYPE_CHECKING:
-    import jinja2
+from coralforge.util.page import render
 
 _MOST = 2_000  # operations with details
 _TENSORS = 40  # of one operation
@@ -34,7 +27,8 @@ _BADGES = {Form.PLAIN: "plain", Form.COMPILED: "tpu", Form.SIMULATED: "simulated
 def html(inspection: Inspection) -> str:
     """The page: the same for the same models."""
     return render(
-        _data("page.html.j2"),
+        "inspect",
+        "page.html.j2",
         **_summary(inspection),
         version=__version__,
         inspection=inspection,
@@ -58,18 +52,6 @@ def html(inspection: Inspection) -> str:
     )
 
 
-def render(template: str, **values: object) -> str:
-    """A page of a template of ours in the style of all pages; it has to allow ``style`` by its ``style_hash``."""
-    from markupsafe import Markup
-
-    style = _data("page.css")
-    return _template(template).render(
-        **values,
-        style=Markup(style),  # noqa: S704 - our own file
-        style_hash=_hash(style),
-    )
-
-
 def _summary(inspection: Inspection) -> dict[str, object]:
     """The top of the page, and the tables that the text has too."""
     report = report_of(inspection)
@@ -90,20 +72,6 @@ def _summary(inspection: Inspection) -> dict[str, object]:
     }
 
 
-@cache
-def _template(text: str) -> jinja2.Template:
-    import jinja2
-
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(text)
-
-
-def _data(name: str) -> str:
-    return files("coralforge.inspect").joinpath(f"data/{name}").read_text(encoding="utf-8")
-
-
 def _share_of(inspection: Inspection) -> str:
     left = len(inspection.on_cpu)
     if inspection.refusals:
@@ -114,11 +82,6 @@ def _share_of(inspection: Inspection) -> str:
     rest = f", {left} on the CPU" if left else ""
     said = f"{inspection.mapped} of {words.counted(inspection.total)} {verb} on the {chip}{rest}"
     return said + words.open_range(inspection)
-
-
-def _hash(style: str) -> str:
-    """How the page's own policy allows its one style sheet, and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def _options(one: Located) -> Sequence[tuple[str, str]]:

@@ -38,6 +38,17 @@ LEAVE_OUT = (
     "step in your program."
 )
 
+FIT = (
+    "Fit all parameters onto the chip, where {megabytes} MB too many are streamed for each inference: fewer channels "
+    "(a width multiplier of about {width}), or a smaller last layer."
+)
+SMALLER = "Take a smaller picture (of {2}x{3} instead of {0}x{1}), and train again: fewer pixels, less to compute."
+
+ONE_PART = (
+    "Have one part on the Edge TPU instead of {parts}, without operations on the CPU between: each takes a way of "
+    "its own to the chip and back, and what passes between is not even in this figure."
+)
+
 # By rule, for any operator.
 RULES: Mapping[str, str] = {
     "complete": "Convert the model again: {name} lacks inputs or outputs.",

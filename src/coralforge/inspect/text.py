@@ -178,8 +178,8 @@ def _distinct(texts: Sequence[str], between: str) -> str:
 
 
 def _advice(inspection: Inspection) -> Table:
-    rows = [(words.gain(one.wins), words.numbers(one.operations), one.text) for one in inspection.advice]
-    return Table("What to change to get the rest onto the Edge TPU", ("Wins", "No.", "Advice"), rows)
+    rows = [(words.gain(one), words.numbers(one.operations), one.text) for one in inspection.advice]
+    return Table("What to change, by what it wins", ("Wins", "No.", "Advice"), rows)
 
 
 def _some(rows: Sequence[Row]) -> Sequence[Row]:

@@ -9,13 +9,14 @@ from coralforge.edgetpu.estimate import USB2, USB3, Estimate
 from coralforge.edgetpu.evidence import Certainty, Limit
 from coralforge.edgetpu.operators import LIMITS
 from coralforge.edgetpu.payload import CUSTOM_CODE
-from coralforge.inspect.inspection import Form, Inspection, Located, Place
+from coralforge.inspect.inspection import Advice, Form, Inspection, Located, Place
 from coralforge.inspect.stated import stated
 from coralforge.tflite.graph import Tensor, text
 
 PLACES = {Place.TPU: "Edge TPU", Place.CPU: "CPU", Place.SIMULATED: "SIMULATED"}
 _LONGEST = 60  # characters of a name
 _SENTENCE = 400  # of a reason, which may have names in it
+_SEEN = 0.05e-3  # seconds; less is nothing
 
 Facts = Sequence[tuple[str, str]]
 
@@ -95,6 +96,11 @@ def notes(inspection: Inspection) -> Sequence[str]:
         found.append(
             "The reasons are those of the rules known here; the compiler's own are in the .log beside its output."
         )
+    if any(one.seconds for one in inspection.advice):
+        found.append(
+            "What a change wins is for USB 3 and the Dev Board's CPU (a desktop's takes about a fifth), and rough: "
+            "good to tell what to do first."
+        )
     if not inspection.complete:
         found.append(
             "Which operations are on the Edge TPU, and so the mapped fraction, cannot be known from the compiled "
@@ -154,9 +160,13 @@ def some(listed: Sequence[str], most: int = 5) -> Sequence[str]:
     return listed if len(listed) <= most else [*listed[: most - 1], f"{len(listed) - most + 1} more"]
 
 
-def gain(wins: int) -> str:
-    """How many operations an advice would put onto the Edge TPU."""
-    return counted(wins) if wins else "none by itself"
+def gain(advice: Advice) -> str:
+    """How much time an advice would win, about, and how many operations it would put onto the Edge TPU."""
+    mapped = [counted(advice.wins) if advice.wins else "none by itself"] if advice.operations else []
+    if advice.seconds is None:
+        return ", ".join(["time not known", *mapped])
+    time = f"about {milliseconds(advice.seconds)}" if advice.seconds >= _SEEN else "no time"
+    return ", ".join([time, *mapped])
 
 
 def counted(operations: int) -> str:
@@ -196,8 +206,7 @@ def _estimate_note(inspection: Inspection, found: Estimate) -> str:
         return told
     usb3, usb2 = milliseconds(found.streamed / USB3), milliseconds(found.streamed / USB2)
     return (
-        f"{told} Parameters that do not fit on the chip take {usb3} on USB 3 and {usb2} on USB 2 for each inference: "
-        "so much at most is won by a model that fits (fewer channels, a smaller width multiplier)."
+        f"{told} Parameters that do not fit on the chip take {usb3} on USB 3 and {usb2} on USB 2 for each inference."
     )
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge import store
+from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink, Step
 from coralforge.pipeline.survey import Survey, checked, collect, target_name, with_image
 from coralforge.plan import ARTIFACTS, MODELS, TOOLCHAIN, Action, Stage
-from coralforge.settings import Settings
+from coralforge.settings import Settings, without_xnnpack
 
 if TYPE_CHECKING:
     from coralforge.pipeline.build import BuildEnvironment
@@ -30,7 +31,7 @@ class Result:
 
 @dataclass
 class Run:
-    """One run under the cache's lock."""
+    """One run under the cache's lock. ``settings`` change where an option turns out not to be possible."""
 
     settings: Settings
     sink: Sink
@@ -95,10 +96,12 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     from coralforge.containers.context import packages_of
     from coralforge.containers.toolchain import builder
     from coralforge.sources.fetch import fetch_all
-    from coralforge.sources.trees import to_fetch
+    from coralforge.sources.trees import NEEDS_XNNPACK, to_fetch
 
     settings = run.settings
     names = {a.name for a in survey.plan(goal) if a.stage is Stage.FETCH and a.run}
+    if settings.pipeline.cpu.xnnpack == "auto" and names & NEEDS_XNNPACK:
+        settings = run.settings = _fetch_xnnpack(settings, run.sink)
     wanted = [w for w in to_fetch(settings) if w.name in names]
     if wanted:
         with run.step(f"fetch {len(wanted)} source{'s' if len(wanted) > 1 else ''}"):
@@ -113,15 +116,33 @@ def _fetch(run: Run, survey: Survey, goal: Stage) -> Survey:
     return collect(settings, goal) if names else survey
 
 
-def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
-    from coralforge.sources.trees import make_tree
+def _fetch_xnnpack(settings: Settings, sink: Sink) -> Settings:
+    """Fetch XNNPACK's sources, which may be nowhere: then there is a warning, and settings without it."""
+    from coralforge.sources.fetch import fetch_all
+    from coralforge.sources.trees import NEEDS_XNNPACK, to_fetch
 
-    names = {a.name for a in survey.plan(goal) if a.stage is Stage.UNPACK and a.run}
-    if names:
-        with run.step(f"unpack {len(names)} source{'s' if len(names) > 1 else ''}"):
-            for fact in survey.facts.sources:
-                if fact.name in names:
-                    make_tree(run.settings, fact)
+    wanted = [source for source in to_fetch(settings) if source.name in NEEDS_XNNPACK]
+    try:
+        fetch_all(wanted, settings.cache.root, settings.mirrors, sink)
+    except CoralforgeError as error:
+        if error.reason != "source-unavailable":
+            raise  # wrong bytes are no reason to go on
+        sink.emit(Note("cpu.xnnpack is auto, and its source cannot be had: this build is without XNNPACK", "warning"))
+        return without_xnnpack(settings)
+    return settings
+
+
+def _unpack(run: Run, survey: Survey, goal: Stage) -> None:
+    """Unpack what is not; what is there is compared with its record first, if it is about to be used."""
+    from coralforge.sources.trees import ensure_trees
+
+    actions = survey.plan(goal)
+    runs = {a.name: a.run for a in actions if a.stage is Stage.UNPACK}
+    facts = [fact for fact in survey.facts.sources if fact.name in runs]
+    count = sum(runs.values())
+    with run.step(f"unpack {count} source{'s' if count > 1 else ''}") if count else nullcontext():
+        compiles = any(action.stage is Stage.LIBRARIES and action.run for action in actions)
+        ensure_trees(run.settings, facts, run.sink, whole=compiles)
 
 
 def _build(run: Run, survey: Survey, goal: Stage) -> None:

@@ -6,7 +6,7 @@ change elsewhere does not. A test holds the lists against the imports of what ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
             "__init__.py",
             "bundle/manifest.py", "bundle/model_files.py", "bundle/model_maker.py", "bundle/question.py",
             "bundle/sample.py",
-            "compile", "edgetpu", "inspect", "quantize", "tflite",
+            "compile", "convert", "edgetpu", "inspect", "quantize", "tflite",
         ),
     ),
     Stage.BUNDLE: (
@@ -68,6 +68,26 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
         _engine("elf", "bundle/deb", "pipeline/packages.py", "templates.py"),
     ),
 }  # fmt: skip
+
+_OPTIONS = _engine("pipeline/options.py", "pipeline/workspace.py", label="options")
+XNNPACK = (InputFiles("XNNPACK", ("toolchains/xnnpack", "scripts/build-xnnpack")), _OPTIONS)
+"""These decide about the libraries besides, with ``cpu.xnnpack``: without it, their key knows nothing of them."""
+SELECTED = (_OPTIONS,)
+"""The same with ``cpu.ops: selected``; the operators themselves are values in the key."""
+
+
+def option_digests(root: Path, listed: Iterable[InputFiles]) -> dict[str, str]:
+    """By label, the digest of the files that belong to an option, as they are below ``root``.
+
+    Raises:
+        FileNotFoundError: as :func:`digests`.
+    """
+    return {
+        files.label: fingerprint.of_mapping(
+            {path: fingerprint.of_paths(root / path, without=files.without) for path in files.paths}
+        )
+        for files in listed
+    }
 
 
 def digests(root: Path) -> dict[Stage, dict[str, str]]:

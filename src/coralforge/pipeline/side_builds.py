@@ -21,10 +21,11 @@ from coralforge.containers.image_maker import ImageMaker
 from coralforge.containers.toolchain import builder, tester
 from coralforge.events import Sink
 from coralforge.pipeline.build import BuildEnvironment, build_device, build_simulator_tests
-from coralforge.settings import Settings, with_test_sources
+from coralforge.pipeline.remote import connected
+from coralforge.settings import Settings, with_test_sources, without_xnnpack
 from coralforge.sources.fetch import fetch_all
 from coralforge.sources.records import Tree
-from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
+from coralforge.sources.trees import ensure_trees, survey_sources, to_fetch, trees
 from coralforge.util.fingerprint import of_paths
 
 Build = Callable[[BuildEnvironment, dict[str, Tree], str, Path], Path]
@@ -42,7 +43,8 @@ def make_simulator_tests(settings: Settings, destination: Path, sink: Sink) -> S
     """Build the simulator's tests for ``settings.arch`` into ``destination``, which must not exist.
 
     Raises:
-        CoralforgeError: as ``fetch_all``, ``unpack``, ``ImageMaker.ensure``, ``run_container``, ``store.exclusive``.
+        CoralforgeError: as ``fetch_all``, ``unpack``, ``ImageMaker.ensure``, ``run_container``, ``store.exclusive``,
+            ``connected``.
     """
     image = tester(settings)
     key, build = of_paths(settings.project.simulator), build_simulator_tests
@@ -67,16 +69,15 @@ def make_device(settings: Settings, destination: Path, sink: Sink, *, tests: boo
 def _make(
     settings: Settings, image: Image, destination: Path, sink: Sink, *, name: str, key: str, build: Build
 ) -> SideBuild:
-    settings = replace(settings, variants=(Variant.SIMULATED,))  # neither needs libedgetpu's source
+    # Neither needs libedgetpu's source or a delegate.
+    settings = without_xnnpack(replace(settings, variants=(Variant.SIMULATED,)))
     with store.exclusive(settings.cache, sink):
         fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
         facts = survey_sources(settings)
-        for fact in facts:
-            if not fact.unpacked:
-                make_tree(settings, fact)
+        ensure_trees(settings, facts, sink, whole=True)
         runner = DockerRunner()
         with closing(runner.client), store.staging(settings.cache, f"{name}-{settings.arch.value}") as staging:
             ImageMaker.of(settings, runner.client, sink).ensure(image)
-            environment = BuildEnvironment(settings, runner, image.tag, sink)
-            shutil.copytree(build(environment, trees(settings, facts), key, staging), destination)
+            with connected(BuildEnvironment(settings, runner, image.tag, sink)) as environment:
+                shutil.copytree(build(environment, trees(settings, facts), key, staging), destination)
     return SideBuild(destination, image.tag)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from coralforge.bundle.assemble import assemble
 from coralforge.bundle.describe import BundleInputs
+from coralforge.bundle.manifest import REMOTE, RemoteUsed
 from coralforge.bundle.model_files import bundled_models, locate
 from coralforge.bundle.prefix import assemble_prefix
 from coralforge.bundle.sample import SAMPLE
 from coralforge.events import Sink, Step
-from coralforge.pipeline.build import BuildEnvironment, build_libraries, build_programs
+from coralforge.pipeline.build import BuildEnvironment, build_programs
+from coralforge.pipeline.options import build_all
+from coralforge.pipeline.remote import connected
 from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
@@ -50,16 +53,25 @@ class Context:
 
 
 def make_libraries(context: Context) -> Path:
-    """Stage ``libraries``: the one Bazel build, gated. Raises as ``build_libraries`` and ``gate``."""
+    """Stage ``libraries``: the one Bazel build, gated. Raises as ``connected``, ``build_all`` and ``gate``."""
     from coralforge.elf import gate
 
     settings = context.settings
-    key = context.action.key
-    out = build_libraries(context.environment, trees(settings, context.survey.facts.sources), key, context.staging)
+    facts, key = context.survey.facts, context.action.key
+    sources = trees(settings, facts.sources)
+    with connected(context.environment) as environment:
+        out = build_all(environment, sources, facts.operators or (), key, context.staging)
+    if environment.settings.pipeline.remote.used:
+        (out / REMOTE).write_text(_remote_used(settings).model_dump_json(), encoding="utf-8")
     gate(out / "lib", _policy(settings))
     # All of the static libraries in one: what a program that is linked against them could need.
     gate(out / "check", replace(_policy(settings), stamped=()))
     return out
+
+
+def _remote_used(settings: Settings) -> RemoteUsed:
+    said = settings.pipeline.remote
+    return RemoteUsed(cache=said.cache, executor=said.executor, instance=said.instance)
 
 
 def make_prefix(context: Context) -> Path:
@@ -123,6 +135,7 @@ def _bundle_inputs(context: Context) -> BundleInputs:
         sample=context.places[f"{Stage.MODEL.value} {SAMPLE}"],
         models=tuple(context.places[f"{Stage.MODEL.value} {name}"] for name in sorted(settings.pipeline.models)),
         licence=settings.project.root / "LICENSE",
+        operators=context.survey.facts.operators or (),
     )
 
 

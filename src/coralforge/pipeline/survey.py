@@ -13,7 +13,7 @@ from coralforge.bundle.model_files import survey_models
 from coralforge.containers import toolchain
 from coralforge.containers.context import packages_of
 from coralforge.containers.image import Image
-from coralforge.pipeline.inputs import digests
+from coralforge.pipeline.inputs import SELECTED, XNNPACK, digests, option_digests
 from coralforge.plan import HANDED_OUT, Action, Facts, Inputs, Stage, make_plan
 from coralforge.settings import Settings
 from coralforge.sources.fetch import cached
@@ -49,7 +49,8 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
         previous=store.previous_inputs(settings.cache, target_name(settings)),
         image=builder.key,
         toolchain_known=goal is not Stage.FETCH or _packages_are_there(settings, builder),
-        models=survey_models(settings) if goal in (Stage.FETCH, *HANDED_OUT) else (),
+        models=survey_models(settings) if goal in (Stage.FETCH, *HANDED_OUT) or settings.selected else (),
+        operators=_operators(settings),
     )
     return checked(settings, Survey(facts), goal, thorough=False)
 
@@ -57,12 +58,12 @@ def collect(settings: Settings, goal: Stage = Stage.PREFIX) -> Survey:
 def checked(settings: Settings, survey: Survey, goal: Stage, thorough: bool) -> Survey:
     """The same survey, now that the artifacts which ``goal`` is to be made from were compared with their records.
 
-    The bytes of bundle and packages are read either way: they are about to be handed out.
+    The bytes of bundle, packages and of what is asked for are read either way: they are about to be handed out.
     """
     damaged = dict(survey.facts.damaged)
     for action in survey.plan(goal):
         if action.artifact in survey.facts.present and action.artifact not in damaged:
-            problem = store.damage(settings.cache, action, thorough or action.stage in HANDED_OUT)
+            problem = store.damage(settings.cache, action, thorough or action.stage in (goal, *HANDED_OUT))
             damaged |= {action.artifact: problem} if problem else {}
     return replace(survey, facts=replace(survey.facts, damaged=damaged))
 
@@ -87,6 +88,7 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
             "commit": release.tensorflow_commit,
             "variants": "+".join(sorted(variant.value for variant in settings.variants)),
             "toolchain": target,
+            **_remote(settings),
         },
         Stage.PREFIX: {
             "default variant": settings.variants[0].value,
@@ -99,8 +101,25 @@ def _inputs(settings: Settings) -> dict[Stage, Inputs]:
         },
         Stage.DEB: {},
     }
+    listed = [*(XNNPACK if settings.xnnpack else ()), *(SELECTED if settings.selected else ())]
+    values[Stage.LIBRARIES] = {**values[Stage.LIBRARIES], **option_digests(settings.project.root, listed)}
     files = digests(settings.project.root)
     return {stage: {**values[stage], **files[stage]} for stage in values}
+
+
+def _operators(settings: Settings) -> tuple[str, ...] | None:
+    """As ``Facts.operators``."""
+    if not settings.selected:
+        return ()
+    from coralforge.bundle.operators import selected
+
+    return selected(settings)
+
+
+def _remote(settings: Settings) -> Inputs:
+    """Whose results are believed. Without anybody's there is no such input, and the key is that of a local build."""
+    remote = settings.pipeline.remote
+    return {"remote": remote.where} if remote.used else {}
 
 
 def _template_variables(settings: Settings) -> str:

@@ -6,9 +6,28 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from coralforge.bundle.describe import believed
+from coralforge.bundle.manifest import Manifest
 from coralforge.bundle.peek import packed_manifest
+from coralforge.util.fingerprint import of_file
 
 _SECONDS = 1800
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two bundles have the same bytes, but for what they say of machines that helped to build them."""
+    if of_file(one) == of_file(other):
+        return True
+    first, second = packed_manifest(one), packed_manifest(other)
+    if first is None or second is None or first.remote == second.remote:
+        return False
+    return _alone(first) == _alone(second)
+
+
+def _alone(manifest: Manifest) -> Manifest:
+    said = believed(manifest.remote)
+    kept = [sentence for sentence in manifest.not_verified if sentence not in said]
+    return manifest.model_copy(update={"remote": None, "not_verified": kept})
 
 
 def differing(one: Path, other: Path) -> list[str]:

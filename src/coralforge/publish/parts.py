@@ -18,7 +18,7 @@ from coralforge.events import Note, Sink
 from coralforge.pipeline.executor import run_plan
 from coralforge.plan import Stage
 from coralforge.publish.changelog import section
-from coralforge.publish.difference import differing
+from coralforge.publish.difference import differing, same
 from coralforge.publish.names import (
     ARCHIVE,
     INSTALLER,
@@ -36,7 +36,7 @@ from coralforge.publish.provenance import write_provenance
 from coralforge.publish.sbom import write_sbom
 from coralforge.publish.sign import sign
 from coralforge.publish.verify import papers, read_statement
-from coralforge.settings import Cache, Settings
+from coralforge.settings import Cache, Settings, without_remote
 from coralforge.util import atomic
 from coralforge.util.fingerprint import of_file
 from coralforge.util.scratch import scratch
@@ -249,9 +249,7 @@ def _manifest(archive: Path) -> Manifest:
 def _build_again(settings: Settings, built: Products, sink: Sink) -> None:
     with fresh_cache(settings) as fresh:
         again = build_products(fresh, sink)
-        different = (
-            [] if of_file(again.archive) == of_file(built.archive) else differing(built.archive, again.archive)
-        )
+        different = [] if same(built.archive, again.archive) else differing(built.archive, again.archive)
         first, second = built.digests(), again.digests()
         different += [f"{name} differs" for name in first if first[name] != second.get(name)]
         if different:
@@ -267,12 +265,12 @@ def _build_again(settings: Settings, built: Products, sink: Sink) -> None:
 
 @contextmanager
 def fresh_cache(settings: Settings) -> Iterator[Settings]:
-    """The same settings with a cache that holds downloads and nothing else; it is removed at the end.
+    """The same settings with a cache that holds downloads and nothing else, and without ``remote:``.
 
-    The builder image is not made again: its name is the digest of all that goes into it.
+    It is removed at the end. The builder image is not made again: its name is the digest of all that goes into it.
     """
     with scratch(settings.cache.work, "again") as folder:
         cache = Cache(folder / "cache")
         # Each is a file in a folder named by its digest. Without them a source might come from another place.
         shutil.copytree(settings.cache.downloads, cache.downloads, copy_function=os.link)
-        yield replace(settings, cache=cache)
+        yield replace(without_remote(settings), cache=cache)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from coralforge.bundle.manifest import Manifest
+from coralforge.bundle.manifest import Manifest, RemoteUsed
 from coralforge.config.arch import Arch
 from coralforge.config.base import Model, Sha256, Variant
 from coralforge.config.toolchain import Toolchain
@@ -52,6 +52,8 @@ class Internal(Model):
     coralforge: str
     toolchain: str
     """Digest of compiler and sysroots, from the builder image."""
+    remote: RemoteUsed | None = None
+    """Machines beside the builder's own that had a part in it."""
 
 
 class Definition(Model):
@@ -108,7 +110,9 @@ def write_provenance(subjects: Mapping[str, str], manifest: Manifest, toolchain:
         buildType="urn:coralforge:bundle:1",
         externalParameters=Parameters(arch=manifest.arch, release=manifest.release, variants=manifest.variants),
         internalParameters=Internal(
-            coralforge=manifest.coralforge, toolchain=str(manifest.toolchain.get("digest", ""))
+            coralforge=manifest.coralforge,
+            toolchain=str(manifest.toolchain.get("digest", "")),
+            remote=manifest.remote,
         ),
         resolvedDependencies=[_project(origin), *_sources(manifest), *_packages(manifest, toolchain)],
     )

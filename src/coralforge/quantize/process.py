@@ -1,4 +1,4 @@
-"""Runs the worker that has TensorFlow: bounded in time and memory, and gone when this process is.
+"""Runs a worker that has TensorFlow: bounded in time and memory, and gone when this process is.
 
 Whatever a hostile file does to TensorFlow, h5py or Pillow (an endless loop, all memory, a segmentation fault) ends
 the worker, and is one error here.
@@ -13,22 +13,46 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from coralforge.errors import CoralforgeError, ExitCode, build_error, user_error
 from coralforge.events import Note, Output, Progress, Sink, Step
 from coralforge.quantize.worker import wire
-from coralforge.quantize.worker.request import Request, write_request
 from coralforge.util.signals import stop_held_back
 
-_WORKER = Path(wire.__file__).with_name("__main__.py")
 _POLL = 0.2  # seconds between looks at memory and time
 _TAIL = 200  # lines of the worker's output that are kept for a report
 _LINE = 1 << 16  # bytes of one of these lines
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A program that takes a request, and how messages speak of it."""
+
+    program: Path
+    doing: str
+    """Such as ``quantizing``."""
+    subject: str
+    """Such as ``the process with TensorFlow``."""
+
+
+QUANTIZER = Worker(Path(wire.__file__).with_name("__main__.py"), "quantizing", "the process with TensorFlow")
+
+
+class Job(Protocol):
+    """A request as the engine sees it: the model that errors name, a folder to work in, and its text."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def staging(self) -> str: ...
+
+    def text(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,7 @@ class Limits:
 class _Run:
     """One worker while it runs."""
 
+    worker: Worker
     model: str
     process: subprocess.Popen[bytes]
     events: int
@@ -55,17 +80,17 @@ class _Run:
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
 
 
-def run_worker(python: Path, request: Request, limits: Limits, sink: Sink) -> dict[str, Any]:
-    """Quantize in a process of its own.
+def run_worker(python: Path, request: Job, limits: Limits, sink: Sink, worker: Worker = QUANTIZER) -> dict[str, Any]:
+    """Do a job in a process of its own.
 
     Returns:
-        What :func:`coralforge.quantize.worker.job.run` returns.
+        What the worker's ``job.run`` returns.
 
     Raises:
         CoralforgeError: what the worker says; or reason ``quantize-crashed``, ``quantize-memory`` or
             ``quantize-timeout``, exit code 5.
     """
-    with _started(python, request, sink) as run:
+    with _started(python, request, sink, worker) as run:
         _follow(run, limits)
         run.process.wait()
         if run.error is not None:
@@ -77,20 +102,20 @@ def run_worker(python: Path, request: Request, limits: Limits, sink: Sink) -> di
 
 
 @contextmanager
-def _started(python: Path, request: Request, sink: Sink) -> Iterator[_Run]:
+def _started(python: Path, request: Job, sink: Sink, worker: Worker) -> Iterator[_Run]:
     place = Path(request.staging) / "request.json"
-    write_request(place, request)
+    place.write_text(request.text(), encoding="utf-8")
     events, to_events = os.pipe()
     output, to_output = os.pipe()
     process = None
     try:
         try:
             with stop_held_back():
-                process = _start(python, place, Path(request.staging), to_events, to_output)
+                process = _start([python, "-I", worker.program, place], Path(request.staging), to_events, to_output)
         finally:
             os.close(to_events)
             os.close(to_output)
-        yield _Run(request.model, process, events, output, sink)
+        yield _Run(worker, request.model, process, events, output, sink)
     finally:
         if process is not None:
             with suppress(ProcessLookupError):
@@ -100,10 +125,10 @@ def _started(python: Path, request: Request, sink: Sink) -> Iterator[_Run]:
         os.close(output)
 
 
-def _start(python: Path, request: Path, staging: Path, events: int, output: int) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str | Path], staging: Path, events: int, output: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            [python, "-I", _WORKER, request, str(events), str(os.getpid())],
+            [*command, str(events), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -113,7 +138,7 @@ def _start(python: Path, request: Path, staging: Path, events: int, output: int)
             env={**os.environ, "TMPDIR": str(staging), "KERAS_HOME": str(staging), "PYTHONHASHSEED": "0"},
         )
     except OSError as error:
-        raise build_error(f"{python} cannot be started: {error.strerror}", reason="quantize-crashed") from error
+        raise build_error(f"{command[0]} cannot be started: {error.strerror}", reason="quantize-crashed") from error
 
 
 def _follow(run: _Run, limits: Limits) -> None:
@@ -189,7 +214,7 @@ def _memory(pid: int) -> int:
 
 def _too_long(run: _Run, limits: Limits) -> CoralforgeError:
     return build_error(
-        f"quantizing took longer than {limits.seconds:.0f} s",
+        f"{run.worker.doing} took longer than {limits.seconds:.0f} s",
         reason="quantize-timeout",
         details=f"step: {run.step}",
         remedy="give it more with --timeout SECONDS, or fewer samples with --max-samples",
@@ -198,7 +223,7 @@ def _too_long(run: _Run, limits: Limits) -> CoralforgeError:
 
 def _too_much(run: _Run, limits: Limits, used: int) -> CoralforgeError:
     return build_error(
-        f"quantizing took {used >> 20} MiB of memory, and may take {limits.memory >> 20}",
+        f"{run.worker.doing} took {used >> 20} MiB of memory, and may take {limits.memory >> 20}",
         reason="quantize-memory",
         details=f"step: {run.step}",
         remedy="give it more with --memory MIB, or fewer samples with --max-samples",
@@ -217,12 +242,12 @@ def _crashed(run: _Run) -> CoralforgeError:
         )
     text = "\n".join(run.tail)
     if code == -signal.SIGKILL or "std::bad_alloc" in text or "MemoryError" in text:
-        brief, reason = "the process with TensorFlow ran out of memory", "quantize-memory"
+        brief, reason = f"{run.worker.subject} ran out of memory", "quantize-memory"
     elif code is not None and code < 0:
-        brief, reason = f"the process with TensorFlow crashed ({signal.Signals(-code).name})", "quantize-crashed"
+        brief, reason = f"{run.worker.subject} crashed ({signal.Signals(-code).name})", "quantize-crashed"
     else:
         how = f"failed (exit status {code})" if code is not None else "sent something that is no event"
-        brief, reason = f"the process with TensorFlow {how}", "quantize-crashed"
+        brief, reason = f"{run.worker.subject} {how}", "quantize-crashed"
     return CoralforgeError(
         brief,
         reason=reason,

@@ -13,6 +13,7 @@ from typing import Any
 from coralforge.errors import user_error
 from coralforge.events import Sink
 from coralforge.quantize.check import check_quantized
+from coralforge.quantize.converted import Converted
 from coralforge.quantize.environment import find_python
 from coralforge.quantize.process import Limits, run_worker
 from coralforge.quantize.report import QuantizeReport, make_report
@@ -28,6 +29,8 @@ from coralforge.util import fingerprint
 IOS = ("uint8", "int8")
 MAX_SAMPLES = 100_000
 TIMEOUT = 7200.0  # seconds
+REPORT, QUESTIONS = ".quantize.json", ".questions.bin"
+MOST_QUESTIONS = 1000  # which benchmark reads
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,29 @@ class QuantizeOptions:
     """Such as ``224x224x3``, for an input whose sizes the model leaves open."""
     trust: bool = False
     """Run code that the model file holds or names."""
+    evaluate: str = ""
+    """A folder of images with one folder for each class, or an .npz with ``labels``: to say how often it is right."""
+    labels: str = ""
+    """A file with the names of the classes, in the order of the model's scores."""
+    max_evaluate: int = 2000
+    layers: bool = False
+    """Say which layers lose most in any case; otherwise only where the comparison is bad."""
+    questions: int = 0
+    """Put so many held-out samples into ``X.questions.bin`` beside the output, to ask a device."""
+    html: Path | None = None
+    """Where the report goes as a page; it has the layers that lose most."""
     timeout: float = TIMEOUT
     """Seconds for everything."""
     memory: int = 0
     """MiB that the worker may take; 0 for three quarters of the machine's."""
     folder: Path = field(default_factory=Path.cwd)
     """The folder that paths in ``samples`` are relative to, and where a sample function's module is looked for."""
+    converted: Converted | None = None
+    """The SavedModel that was made of ``model``, where TensorFlow cannot read that."""
 
 
 def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -> QuantizeReport:
-    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``).
+    """Quantize one model, check it, and write it and its report (``X.quantize.json`` beside ``X.tflite``, the page).
 
     The same model, samples and options give the same bytes. Nothing is written unless everything went well.
 
@@ -75,21 +91,30 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
     interpreter = python or find_python()
     with tempfile.TemporaryDirectory(prefix="coralforge-quantize-", ignore_cleanup_errors=True) as staging:
         request = _request(options, Path(staging))
-        facts = run_worker(interpreter, request, _limits(options), sink)
+        facts = run_worker(interpreter, request, limits(options), sink)
+        facts = options.converted.completed(facts) if options.converted else facts
         converted = parse_model(options.output, request.output.read_bytes())
+        questions = request.questions_file.read_bytes() if options.questions else b""
     data, changes = tidied(converted, *([one["name"] for one in facts[side]] for side in ("inputs", "outputs")))
     model = parse_model(options.output, data)
     check_quantized(model, options.model, facts["versions"]["tensorflow"])
-    place = options.output.with_suffix(".quantize.json")
+    place = options.output.with_suffix(REPORT)
     report = make_report(
         options.model,
         options.output,
         place,
         _facts(options, {**facts, "lowered": list(changes)}, data),
-        time.monotonic() - started,
+        time.monotonic() - started + (options.converted.seconds if options.converted else 0),
         model.graph,
     )
-    write_files({options.output: data, place: report.json()})
+    files = {options.output: data, place: report.json()}
+    if questions:
+        files[options.output.with_suffix(QUESTIONS)] = questions
+    if options.html is not None:
+        from coralforge.quantize.page import html
+
+        files[options.html] = html(report).encode()
+    write_files(files)
     return report
 
 
@@ -101,7 +126,7 @@ def check_options(options: QuantizeOptions) -> None:
             ``model-missing`` or ``model-output``.
     """
     preprocess.parse(options.preprocess)
-    _shape(options.shape)
+    shape_of(options.shape)
     wrong = {
         f"--io {options.io!r} is not one of {', '.join(IOS)}": options.io not in IOS,
         "--random and --samples are both given; one of them is wanted": bool(options.random and options.samples),
@@ -109,6 +134,14 @@ def check_options(options: QuantizeOptions) -> None:
         f"--max-samples {options.max_samples} is not between 1 and {MAX_SAMPLES}": not 1
         <= options.max_samples
         <= MAX_SAMPLES,
+        f"--max-evaluate {options.max_evaluate} is not between 1 and {MAX_SAMPLES}": not 1
+        <= options.max_evaluate
+        <= MAX_SAMPLES,
+        f"--questions {options.questions} is not between 0 and {MOST_QUESTIONS}": not 0
+        <= options.questions
+        <= MOST_QUESTIONS,
+        "--questions are samples, and --random has none": bool(options.questions and options.random),
+        "--labels is for --evaluate, which is not given": bool(options.labels and not options.evaluate),
         f"--timeout {options.timeout} is not a number of seconds": not options.timeout > 0,
         f"--memory {options.memory} is not a number of MiB": options.memory < 0,
         f"the output {options.output} does not end in .tflite": options.output.suffix != ".tflite",
@@ -124,15 +157,24 @@ def check_options(options: QuantizeOptions) -> None:
         )
     if not options.model.exists():
         raise user_error(f"the model {options.model} does not exist", reason="model-missing")
-    if options.output.resolve() == options.model.resolve():
-        raise user_error(f"the output {options.output} is the input", reason="model-output")
-    if options.output.is_dir() or not options.output.parent.is_dir():
-        why = "it is a folder" if options.output.is_dir() else "there is no such folder"
-        raise user_error(
-            f"{options.output} cannot be written: {why}",
-            reason="model-write",
-            remedy="choose another --output",
-        )
+    _check_outputs(options)
+
+
+def _check_outputs(options: QuantizeOptions) -> None:
+    """No output is the model or another output, and each has a place."""
+    taken = {options.model.resolve(): "the input"}
+    beside = [REPORT, *([QUESTIONS] if options.questions else [])]
+    outputs = [options.output, *map(options.output.with_suffix, beside), *([options.html] if options.html else [])]
+    for output in outputs:
+        if output.resolve() in taken:
+            raise user_error(f"the output {output} is {taken[output.resolve()]}", reason="model-output")
+        taken[output.resolve()] = "another output"
+        if output.is_dir() or not output.parent.is_dir():
+            why = "it is a folder" if output.is_dir() else "there is no such folder"
+            option = "--html" if output == options.html else "--output"
+            raise user_error(
+                f"{output} cannot be written: {why}", reason="model-write", remedy=f"choose another {option}"
+            )
 
 
 def _require_source(model: Path) -> None:
@@ -154,7 +196,7 @@ def _require_source(model: Path) -> None:
 
 def _request(options: QuantizeOptions, staging: Path) -> Request:
     return Request(
-        model=str(options.model.absolute()),
+        model=str((options.converted.folder if options.converted else options.model).absolute()),
         staging=str(staging),
         samples=options.samples,
         random=options.random,
@@ -162,13 +204,25 @@ def _request(options: QuantizeOptions, staging: Path) -> Request:
         io=options.io,
         max_samples=options.max_samples,
         signature=options.signature,
-        shape=_shape(options.shape),
+        shape=() if options.converted else shape_of(options.shape),
+        inputs=options.converted.inputs if options.converted else (),
+        outputs=options.converted.outputs if options.converted else (),
         trust=options.trust,
+        evaluate=options.evaluate,
+        labels=options.labels,
+        max_evaluate=options.max_evaluate,
+        questions=options.questions,
+        layers=options.layers or options.html is not None,
         folder=str(options.folder.absolute()),
     )
 
 
-def _shape(text: str) -> tuple[int, ...]:
+def shape_of(text: str) -> tuple[int, ...]:
+    """The sizes that ``--input-shape`` names.
+
+    Raises:
+        CoralforgeError: exit code 2, reason ``quantize-option``.
+    """
     sizes = text.split("x") if text else []
     if not all(size.isdecimal() and 0 < int(size) < 1 << 20 for size in sizes):
         raise user_error(
@@ -179,7 +233,8 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _limits(options: QuantizeOptions) -> Limits:
+def limits(options: QuantizeOptions) -> Limits:
+    """The limits for the processes that do the work."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Limits(options.timeout, options.memory << 20 if options.memory else machine * 3 // 4)
 

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
 from coralforge import __version__
+from coralforge.sources.answers import check_status, length_of, target_of
 from coralforge.sources.partial import PartialDownload
 from coralforge.sources.refusals import Cancelled, Refusal, Retry, shown, why_unreachable
 
 _CHUNK = 1 << 16
 _REDIRECTS = 10
 _MOVES_ON = 1 << 20
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(?:\d+|\*)$")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient the fetcher is. Times in seconds, ``cap`` in bytes (for places that pin no size)."""
+    """How patient the fetcher is. Times in seconds, ``cap`` in bytes (for places that pin no size).
+
+    Within ``read`` seconds, ``least`` bytes have to come: a server that drips must not hold up a run for ever.
+    """
 
     attempts: int = 4
     backoff: float = 0.5
@@ -34,6 +36,7 @@ class Policy:
     connect: float = 10.0
     read: float = 60.0
     cap: int = 1 << 30
+    least: int = 1 << 14
 
 
 @dataclass
@@ -171,23 +174,35 @@ def _once(run: Transfer, session: requests.Session, job: Job) -> Transferred:
     if headers and have == job.size:
         return Transferred(job.part.digest().hexdigest(), have, resumed=True)
     with _follow(run, session, job.address, headers) as response:
-        _check_status(response, job, resuming=bool(headers))
+        check_status(response, job.part, resuming=bool(headers))
         offset = have if response.status_code == 206 else 0
-        total = _length(response, offset)
+        total = length_of(response, offset)
         _check_size(run, job, total)
         if offset == 0:
             job.part.begin(job.address, response.headers)
-        stream = response.raw.stream(_CHUNK, decode_content=False)
-        return _store(run, job, _quiet(stream), total)
+        return _store(run, job, _paced(run.policy, _quiet(response)), total)
 
 
-def _quiet(stream: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of a response; a cut or stalled one is a reason to retry."""
+def _quiet(response: requests.Response) -> Iterator[bytes]:
+    """The bytes of a response as they come; a cut or stalled one is a reason to retry."""
     try:
-        yield from stream
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+            yield chunk
     except (urllib3.exceptions.HTTPError, OSError) as error:
         text = "stopped sending" if isinstance(error, urllib3.exceptions.TimeoutError) else "was cut"
         raise Retry(f"the connection {text} before the end of the file") from None
+
+
+def _paced(policy: Policy, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks; those that come too slowly are a reason to retry."""
+    since, got = time.monotonic(), 0
+    for chunk in chunks:
+        yield chunk
+        got += len(chunk)
+        if time.monotonic() - since >= policy.read:
+            if got < policy.least:
+                raise Retry(f"the connection brought {got:,} bytes in {policy.read:g} s")
+            since, got = time.monotonic(), 0
 
 
 def _store(run: Transfer, job: Job, chunks: Iterator[bytes], total: int | None) -> Transferred:
@@ -216,8 +231,8 @@ def _follow(run: Transfer, session: requests.Session, url: str, headers: dict[st
         response = _get(run, session, url, headers)
         if not response.is_redirect:
             return response
-        target = urljoin(url, response.headers["Location"])
         response.close()
+        target = target_of(url, response.headers["Location"])
         scheme = urlsplit(target).scheme
         if scheme not in ("http", "https"):
             raise Refusal("refused", f"redirects to {shown(target)}, which is not http(s)")
@@ -248,30 +263,6 @@ def _get(run: Transfer, session: requests.Session, url: str, headers: dict[str, 
         except (ValueError, urllib3.exceptions.HTTPError) as error:
             raise Refusal("refused", f"is not a usable address: {error}") from None
     raise Refusal("unreachable", f"{host} is out of reach: {why}")
-
-
-def _check_status(response: requests.Response, job: Job, *, resuming: bool) -> None:
-    status = response.status_code
-    if status == 200:
-        return
-    if resuming and status in (206, 416):
-        match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-        if status == 206 and match and int(match[1]) == job.part.size():
-            return
-        job.part.drop()
-        raise Retry("the server cannot continue the download", after=0.0)
-    if status in (404, 410):
-        raise Refusal("missing", f"answered {status}: no such file")
-    text = f"answered {status} {response.reason or ''}".rstrip()
-    if status in _PASSING:
-        after = response.headers.get("Retry-After", "")
-        raise Retry(text, after=float(after) if after.isdigit() else None)
-    raise Refusal("refused", text)
-
-
-def _length(response: requests.Response, offset: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return offset + int(length) if length.isdigit() else None
 
 
 def _limit(run: Transfer, job: Job) -> int:

@@ -51,7 +51,12 @@ class Foreign:
     @property
     def quantizable(self) -> bool:
         """Whether `invoke quantize` takes it."""
-        return self.kind in (Kind.KERAS, Kind.SAVED_MODEL)
+        return self.kind in (Kind.KERAS, Kind.SAVED_MODEL) or self.converted
+
+    @property
+    def converted(self) -> bool:
+        """Whether `invoke quantize` converts it before."""
+        return self.kind is Kind.ONNX
 
     def refusal(self, path: Path, wanted: str = "a TensorFlow Lite model") -> CoralforgeError:
         """One line for a verb that does not take it; ``model-weights-only`` or ``model-format``, exit code 2."""
@@ -66,13 +71,19 @@ def shown(text: str) -> str:
 
 
 _QUANTIZE = "quantize it: `invoke quantize --model {name} --samples DIR` makes a .tflite of it"
-_TORCH = (
-    "export it with ai-edge-torch (litert-torch) and its full-integer quantization; or with torch.onnx.export, and "
-    "convert that with `onnx2tf -oiqt`; then `invoke compile` takes the .tflite"
+_THEN = "then `invoke quantize --model M.onnx --samples DIR`"
+_TRACE = 'torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), "M.onnx", dynamo=False)'
+"""The sizes are those of the model's pictures; this exporter needs no other package than onnx."""
+_WEIGHTS = f"make the model with its code, load these weights, and export it: {_TRACE}; {_THEN}"
+_PICKLE = f'where its code is: model = torch.load("{{name}}", weights_only=False); {_TRACE}; {_THEN}'
+_SCRIPT = f'export it: model = torch.jit.load("{{name}}"); {_TRACE}; {_THEN}'
+_PROGRAM = (
+    'export it: torch.onnx.export(torch.export.load("{name}"), (), "M.onnx", dynamo=True, external_data=False); '
+    + _THEN
 )
-_ONNX = (
-    "convert it with onnx2tf and its own full-integer options (`onnx2tf -i {name} -oiqt`, with calibration data), "
-    "then `invoke compile` takes the .tflite; or give its SavedModel to `invoke quantize`"
+_YOLO = (
+    "export it with the program that made it: `yolo export model={name} format=onnx imgsz=320` (YOLOv5: "
+    f"`python export.py --weights {{name}} --include onnx --imgsz 320`); {_THEN}"
 )
 _GRAPH = (
     "make a SavedModel of it (docs/quantize.md has the lines for it), and quantize that: "
@@ -103,32 +114,25 @@ CHECKPOINT = Foreign(
     "export a SavedModel with the program that trains the model (for TensorFlow's object detection "
     "export_tflite_graph_tf2.py), and quantize that",
 )
-EXPORTED = Foreign(Kind.TORCH_EXPORT, "a program exported from PyTorch (torch.export)", _TORCH)
-TORCHSCRIPT = Foreign(Kind.TORCHSCRIPT, "a PyTorch file (TorchScript)", _TORCH)
-SAFETENSORS = Foreign(
-    Kind.OTHER, "a file of weights alone (safetensors)", "load it with the code of its model, and export that"
-)
+EXPORTED = Foreign(Kind.TORCH_EXPORT, "a program exported from PyTorch (torch.export)", _PROGRAM)
+TORCHSCRIPT = Foreign(Kind.TORCHSCRIPT, "a PyTorch file (TorchScript)", _SCRIPT)
+SAFETENSORS = Foreign(Kind.OTHER, "a file of weights alone (safetensors)", _WEIGHTS)
 
 
 def torch(module: str) -> Foreign:
     """A pickle, which is never opened; ``module`` is what it names first that is not PyTorch's own."""
     if module.startswith(("ultralytics.", "models.yolo")):
-        how = (
-            "export it with the program that made it (`yolo export model={name} format=onnx`), and go on from there: "
-        )
-        return Foreign(
-            Kind.TORCH, "a PyTorch file with a YOLO model in it, pickled", how + _ONNX.replace("{name}", "M.onnx")
-        )
+        return Foreign(Kind.TORCH, "a PyTorch file with a YOLO model in it, pickled", _YOLO)
     if module:
-        return Foreign(Kind.TORCH, f"a PyTorch file, a pickle that needs the code of {shown(module)}", _TORCH)
-    return Foreign(Kind.TORCH, "a PyTorch file, a pickle of weights without the code of the model", _TORCH)
+        return Foreign(Kind.TORCH, f"a PyTorch file, a pickle that needs the code of {shown(module)}", _PICKLE)
+    return Foreign(Kind.TORCH, "a PyTorch file, a pickle of weights without the code of the model", _WEIGHTS)
 
 
 def onnx(opset: int, producer: str) -> Foreign:
     """An ONNX model; 0 and an empty text for what is not known."""
     known = [f"opset {opset}" if opset else "", f"made by {shown(producer)}" if producer else ""]
     more = ", ".join(filter(None, known))
-    return Foreign(Kind.ONNX, f"an ONNX model{f' ({more})' if more else ''}", _ONNX)
+    return Foreign(Kind.ONNX, f"an ONNX model{f' ({more})' if more else ''}", _QUANTIZE)
 
 
 def archive(members: tuple[str, ...]) -> Foreign:

@@ -130,6 +130,20 @@ def main_graph(model: Any) -> Graph:
     return graph
 
 
+def operator_names(model: Any) -> frozenset[str]:
+    """The operators of all subgraphs of a ``ModelT``, by name; custom ones as ``CUSTOM:NAME``.
+
+    Raises:
+        Malformed: an operator names a code that does not exist.
+    """
+    codes = [_code(code) for code in model.operatorCodes or []]
+    used = {operator.opcodeIndex for graph in model.subgraphs or [] if graph for operator in graph.operators or []}
+    if any(index >= len(codes) for index in used):
+        raise Malformed(f"an operator names operator code {max(used)} of {len(codes)}")
+    chosen = [codes[index] for index in used]
+    return frozenset(f"{CUSTOM}:{custom}" if name == CUSTOM else name for name, _, custom in chosen)
+
+
 def text(raw: Any) -> str:
     """A name of the file, whatever its bytes are; characters that could act on a terminal are replaced.
 

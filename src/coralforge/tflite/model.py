@@ -14,7 +14,7 @@ from coralforge.tflite import schema
 from coralforge.tflite.appended import archive_in
 from coralforge.tflite.flatbuffer import Malformed, walk
 from coralforge.tflite.foreign import recognise
-from coralforge.tflite.graph import Graph, main_graph
+from coralforge.tflite.graph import Graph, main_graph, operator_names
 from coralforge.tflite.packed import Given, taken_out
 from coralforge.util import atomic
 
@@ -39,6 +39,8 @@ class Model:
     """Its name in the archive that ``path`` is; empty for a model that is a file of its own."""
     labels: bytes = field(default=b"", repr=False, compare=False)
     """The file of labels beside it in that archive; mostly empty."""
+    operators: frozenset[str] = frozenset()
+    """The operators of all subgraphs, by name; custom ones as CUSTOM:NAME."""
 
 
 def read_model(path: Path) -> Model:
@@ -88,11 +90,12 @@ def parse_model(path: Path, data: bytes) -> Model:
         walk(data)
         native = schema.unpack(data)
         graph = main_graph(native)
+        operators = operator_names(native)
     except Malformed as error:
         raise _invalid(path, str(error)) from error
     except _UNREADABLE as error:
         raise _invalid(path, "its flatbuffer is damaged") from error
-    return Model(path, len(data), graph, len(native.subgraphs), native, archive_in(data))
+    return Model(path, len(data), graph, len(native.subgraphs), native, archive_in(data), operators=operators)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -30,6 +30,14 @@ def difference(folder: Path, inventory: Inventory, thorough: bool, without: str 
         found = set(_names(folder)) - {without}
         for name in sorted(found ^ inventory.keys()):
             return f"{name} is {'not recorded' if name in found else 'missing'}"
+    except (OSError, TypeError, AttributeError) as error:
+        return f"it cannot be read ({error})"
+    return first_changed(folder, inventory, thorough)
+
+
+def first_changed(folder: Path, inventory: Inventory, thorough: bool = True) -> str:
+    """The first file of ``inventory`` that is not as it was, as in :func:`difference`; others are not looked at."""
+    try:
         for name, entry in inventory.items():
             if problem := _changed(folder / name, entry, thorough):
                 return f"{name} {problem}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ SAMPLE_OF_MINE: dict[str, object] = {
     "image": {"path": "image.bmp"},
     "expected": 1,
 }
+SIZE = 8 * 8 * 3  # bytes of an input of ``classifier()``
 CLASSIFIER = """\
     net:
       model: {path: net.tflite}
@@ -98,6 +100,23 @@ def test_a_model_for_the_simulator_comes_with_its_check_and_a_record(project: Pa
     assert used(out).mapped == used(out).operations == len(read_model(out / "model.tflite").graph.operations)
     assert "SIMULATED" in used(out).compiler
     assert used(out).min_runtime is None
+
+
+def test_questions_go_into_the_bundle_and_are_part_of_the_key(project: Path) -> None:
+    (project / "net.questions.bin").write_bytes(bytes(3 * SIZE))
+    models = CLASSIFIER + "      questions: {path: net.questions.bin}\n"
+    before = fact(settings_with(project, models))
+    assert (made(project, models) / "questions.bin").stat().st_size == 3 * SIZE
+    (project / "net.questions.bin").write_bytes(bytes(2 * SIZE))
+    assert fact(settings_with(project, models)) != before
+
+
+@pytest.mark.parametrize("size", [0, 1, SIZE - 1, SIZE + 1, 1001 * SIZE])
+def test_questions_of_another_model_are_refused(project: Path, size: int) -> None:
+    (project / "net.questions.bin").write_bytes(bytes(size))
+    error = refused(project, CLASSIFIER + "      questions: {path: net.questions.bin}\n")
+    assert error.reason == "model-question"
+    assert f"it has {size} bytes" in error.brief
 
 
 def test_labels_inside_the_model_become_its_labels(project: Path) -> None:
@@ -210,6 +229,16 @@ class TestCompiledBeforehand:
         ("net: {model: {path: a}, expected: 1}", "config-invalid", "give both or none"),
         ("net: {model: {path: a}, quantize: {}}", "config-invalid", "exactly one of 'samples' and 'random'"),
         ("net: {model: {path: a}, compiled: {path: b}, target: cpu}", "config-invalid", "'compiled' goes with"),
+        (
+            "net: {model: {path: a}, quantize: {random: 3, questions: 2}}",
+            "config-invalid",
+            "'questions' are samples, and 'random' has none",
+        ),
+        (
+            "net: {model: {path: a}, questions: {path: q}, quantize: {samples: s}}",
+            "config-invalid",
+            "'questions' below 'quantize'",
+        ),
         ("net: {model: {path: a}, min_mapped: 2}", "config-invalid", "min_mapped"),
         ("net: {model: {path: a}, target: tpu}", "config-invalid", "target"),
         ("Net: {model: {path: a}}", "config-invalid", "Net"),
@@ -319,3 +348,39 @@ class TestSample:
         with pytest.raises(CoralforgeError, match=r"sample\.labels") as caught:
             survey_models(settings)
         assert caught.value.reason == "model-file"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"0" * 64, b"0" * 64 + b" " + b"0" * 64])
+def test_a_damaged_note_of_a_files_digest_is_not_believed(project: Path, content: bytes) -> None:
+    settings = settings_with(project, CLASSIFIER)
+    before = fact(settings)
+    for note in settings.cache.last.iterdir():
+        note.write_bytes(content)
+    assert fact(settings) == before
+
+
+def test_notes_of_other_files_are_not_believed(project: Path) -> None:
+    settings = settings_with(project, CLASSIFIER)
+    before = fact(settings)
+    one, other = sorted(settings.cache.last.iterdir())[:2]
+    contents = one.read_bytes(), other.read_bytes()
+    one.write_bytes(contents[1])
+    other.write_bytes(contents[0])
+    assert fact(settings) == before
+
+
+def test_a_pinned_file_is_read_again_before_it_is_used(project: Path) -> None:
+    """Its length and time may be those that were seen, and its bytes others."""
+    file = project / "net.tflite"
+    pinned = CLASSIFIER.replace(
+        "net.tflite}", f"net.tflite, sha256: {hashlib.sha256(file.read_bytes()).hexdigest()}}}"
+    )
+    settings = settings_with(project, pinned)
+    assert fact(settings)
+    data, times = bytearray(file.read_bytes()), file.stat()
+    data[-1] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (model,) = (one for one in bundled_models(settings) if one.label == "net")
+    with pytest.raises(CoralforgeError, match="is not the file that sha256 pins"):
+        locate(settings, model)

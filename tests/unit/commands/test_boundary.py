@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -56,6 +57,45 @@ def test_a_bug_is_reported_without_a_traceback(
     assert "ZeroDivisionError: oops" in shown
     (kept,) = tmp_path.glob("coralforge-*.traceback")
     assert "Traceback" in kept.read_text()
+
+
+def test_a_bug_is_reported_where_its_traceback_cannot_be_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+
+    def verb() -> None:
+        raise ZeroDivisionError("oops \udcff")
+
+    assert run(verb) == ExitCode.INTERNAL
+    assert "ZeroDivisionError: oops \\udcff" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "code"),
+    [
+        (errno.ENOSPC, "no-space", ExitCode.MISSING),
+        (errno.EACCES, "file-access", ExitCode.MISSING),
+        (errno.EROFS, "file-access", ExitCode.MISSING),
+        (errno.ENAMETOOLONG, "path-unusable", ExitCode.USER),
+        (errno.ELOOP, "path-unusable", ExitCode.USER),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(
+    number: int, reason: str, code: ExitCode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verb() -> None:
+        raise OSError(number, os.strerror(number), "/some/where")
+
+    assert run(verb) == code
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: /some/where: {os.strerror(number)}\n")
+    assert f"[{reason}, exit {int(code)}]" in shown
+
+
+def test_a_file_of_ours_that_is_not_there_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert run(lambda: Path("/nonexistent").read_text()) == ExitCode.INTERNAL
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -132,4 +172,7 @@ def test_an_error_says_nothing_to_the_terminal_but_text(capsys: pytest.CaptureFi
         raise user_error("a\x1b[2Jb", reason="some-reason", details="bin/\x07\ud800x\n\tis missing")
 
     assert run(verb) == ExitCode.USER
-    assert capsys.readouterr().err == "error: a[2Jb\n  bin/x\n  \tis missing\n  [some-reason, exit 2]\n"
+    assert (
+        capsys.readouterr().err
+        == "error: a\ufffd[2Jb\n  bin/\ufffd\ufffdx\n  \tis missing\n  [some-reason, exit 2]\n"
+    )

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from coralforge.config.document import MAX_BYTES, MAX_DEPTH, parse_document, read_document
+from coralforge.config.document import MAX_BYTES, MAX_DEPTH, MAX_EVENTS, parse_document, read_document
 from coralforge.errors import CoralforgeError, ExitCode
 
 FILE = Path("pipeline.yaml")
@@ -63,6 +63,9 @@ def test_an_empty_file_is_no_data() -> None:
         ("a: !custom 1\n", "yaml-tag", "1:4"),
         ("a: !custom {b: 1}\n", "yaml-tag", "1:4"),
         ("day: 2024-03-14\n", "yaml-tag", "1:6: a timestamp is not allowed here"),
+        ("port: 22:22\n", "yaml-tag", "1:7: '22:22' is not a plain number"),
+        ("a: 1:59.5\n", "yaml-tag", "1:4"),
+        ("- a\n" * MAX_EVENTS, "yaml-syntax", "more than 10,000 keys and values"),
         ("<<: {a: 1}\n", "yaml-key", "1:1: a key must be a string"),
         ("1: x\n", "yaml-key", "1:1: a key must be a string"),
         ("? [a]\n: x\n", "yaml-key", "1:3"),
@@ -92,6 +95,11 @@ def test_a_huge_file_is_not_parsed(tmp_path: Path) -> None:
     with pytest.raises(CoralforgeError, match="larger than") as caught:
         read_document(path)
     assert caught.value.reason == "config-unreadable"
+
+
+def test_of_a_file_without_an_end_only_the_beginning_is_read() -> None:
+    with pytest.raises(CoralforgeError, match="larger than"):
+        read_document(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize(("name", "reason"), [("absent.yaml", "config-missing"), (".", "config-unreadable")])

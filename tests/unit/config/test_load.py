@@ -14,6 +14,7 @@ from coralforge.config.base import Place, Variant
 from coralforge.config.json_schema import SCHEMAS, render_schemas
 from coralforge.config.load import load_pipeline, load_release
 from coralforge.config.pipeline import Pipeline
+from coralforge.config.release import Source
 from coralforge.errors import CoralforgeError, ExitCode
 from tests.conftest import ROOT
 from tests.unit.config.test_document import NoAliases
@@ -51,6 +52,27 @@ def refused_pipeline(folder: Path, **changes: Any) -> CoralforgeError:
         load(folder, **changes)
     assert caught.value.code is ExitCode.USER
     return caught.value
+
+
+class TestTexts:
+    """Each string that has no pattern of its own."""
+
+    @pytest.mark.parametrize("text", ["dist", "a b", "it's", "R&D/x;y", "Größe", "C++ <x> (y) #z %s ~ !"])
+    def test_a_line_of_text_is_taken(self, tmp_path: Path, text: str) -> None:
+        assert load(tmp_path, output=text).output == text
+
+    @pytest.mark.parametrize(
+        "text", ["a\nb", "a\x1bb", "a\u2028b", "$HOME", "`id`", 'a"b', "a\\b", "{{x}}", "{%x", "{#x"]
+    )
+    def test_an_instruction_is_refused_where_it_stands(self, tmp_path: Path, text: str) -> None:
+        error = refused_pipeline(tmp_path, output=text)
+        assert error.reason == "config-invalid"
+        assert "23:1: output: " in error.brief
+
+    @pytest.mark.parametrize("path", ["../LICENSE", "/etc/passwd", "a/../../b"])
+    def test_a_licence_text_stays_in_its_source(self, path: str) -> None:
+        with pytest.raises(ValueError, match="is not a path below the source"):
+            Source.model_validate({**SOURCE, "licence_files": [path]})
 
 
 class TestPipeline:
@@ -120,7 +142,7 @@ class TestPipeline:
                 {"limits": {"memory_mb": 100}},
                 "limits.memory_mb: Input should be greater than or equal to 2048 (found 100)",
             ),
-            ({"remote": {"cache": "ftp://x"}}, "remote.cache: String should match pattern"),
+            ({"remote": {"cache": "ftp://x"}}, "24:3: remote.cache: an address is grpcs://HOST:PORT"),
             ({"mirrors": [1]}, "mirrors.0: Input should be a valid string (found 1)"),
         ],
     )

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 NAMES = [
     *("tensorflow", "flatbuffers", "abseil", "ruy", "gemmlowp", "farmhash", "neon2sse", "fft2d", "eigen", "cpuinfo"),
-    *("pthreadpool", "fxdiv", "libusb", "libedgetpu"),
+    *("pthreadpool", "fxdiv", "fp16", "xnnpack", "libusb", "libedgetpu"),
 ]
 TENSORFLOW = "99d80a9e254c9df7940b2902b14d15914dbbbcd9"
 LIBEDGETPU = "e35aed18fea2e2d25d98352e5a5bd357c170bd4d"
@@ -37,6 +37,14 @@ def test_every_release_has_its_bazel_overlay_of_tensorflow() -> None:
     for path in (ROOT / "releases").glob("*.yaml"):
         series = load_release(ROOT / "releases", path.stem).release.rpartition(".")[0]
         assert (ROOT / "toolchains/bazel/overlays" / f"tensorflow-{series}" / "tensorflow/lite/BUILD.bazel").is_file()
+
+
+def test_every_release_with_xnnpack_has_its_overlay_of_the_delegate() -> None:
+    found = [load_release(ROOT / "releases", path.stem) for path in (ROOT / "releases").glob("*.yaml")]
+    for release in (one for one in found if "xnnpack" in one.sources):
+        overlay = ROOT / "toolchains/xnnpack/overlays" / f"tensorflow-{release.release.rpartition('.')[0]}"
+        assert (overlay / "tensorflow/lite/delegates/xnnpack/BUILD.bazel").is_file()
+        assert "fp16" in release.sources
 
 
 def test_all_sources_are_there(release: Release) -> None:
@@ -68,7 +76,7 @@ def test_upstream_comes_first_over_https(release: Release, name: str) -> None:
 
 
 @pytest.mark.parametrize("arch", list(Arch))
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "libedgetpu"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("libedgetpu", "xnnpack")])
 def test_debians_archive_is_enough_for_each_architecture(release: Release, name: str, arch: Arch) -> None:
     here = [place for place in release.sources[name].places if place.debian and place.arch in (None, arch)]
     assert len(here) == 1
@@ -123,5 +131,6 @@ def test_the_expected_label_is_a_cat() -> None:
 def test_every_source_is_compiled_by_the_bazel_workspace(release: Release) -> None:
     """A pin that nothing is compiled from would be downloaded for nothing, and stand in the manifest as used."""
     workspace = (ROOT / "toolchains/bazel/sources.bzl").read_text()
+    workspace += (ROOT / "toolchains/xnnpack/xnnpack.bzl").read_text()
     pinned = {**release.sources, **release.test_sources}
     assert [name for name in pinned if f'("{name}", ' not in workspace] == []

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from coralforge.edgetpu.cost import VALUE
+from coralforge.edgetpu.estimate import CACHE, HOST, USB3
 from coralforge.edgetpu.operators import LIMITS, RULES
 from coralforge.edgetpu.partition import partition
 from coralforge.inspect import remedies
@@ -72,6 +74,68 @@ def test_what_is_in_the_way_together_with_others_wins_none_by_itself() -> None:
     make.operator("ELU", [start], [elu])
     make.operator("GELU", [elu], [gelu])
     assert [item.wins for item in advice(make.model([image], [gelu]))] == [1, 0]
+
+
+def two_causes() -> Model:
+    """A large ELU with nothing after it, and a small GELU that keeps three operations from the Edge TPU."""
+    make = Maker()
+    large, small = make.tensor("large", [1, 400, 400, 4]), make.tensor("small", [1, 4, 4, 3])
+    elu, gelu = make.tensor("elu", [1, 400, 400, 4]), make.tensor("gelu", [1, 4, 4, 4])
+    relu = make.tensor("relu", [1, 400, 400, 4])
+    make.operator("RELU", [large], [relu])
+    make.operator("ELU", [relu], [elu])
+    make.operator("GELU", [make.conv(small, "start", 4, 3)], [gelu])
+    return make.model([large, small], [elu, make.conv(make.conv(gelu, "a", 4, 3), "b", 4, 3)])
+
+
+def test_the_one_that_wins_most_time_comes_before_those_that_win_more_operations() -> None:
+    found = {item.operations: item for item in advice(two_causes())}
+    elu, gelu = found[(1,)], found[(3,)]
+    assert elu.wins < gelu.wins
+    assert [item.operations for item in advice(two_causes())] == [(1,), (3,)]
+    assert elu.seconds == pytest.approx(400 * 400 * 4 * VALUE, rel=0.01)
+    assert (elu.seconds or 0) > (gelu.seconds or 0) >= 0
+
+
+def test_without_times_operations_decide() -> None:
+    model = two_causes()
+    found = advise(model.graph, partition(model.graph), timed=False)
+    assert [(item.wins, item.seconds) for item in found] == [(3, None), (1, None)]
+
+
+def test_what_does_not_fit_onto_the_chip_is_an_advice() -> None:
+    make = Maker()
+    source, made = make.tensor("x", [1, 5000]), make.tensor("y", [1, 3000])
+    make.operator("FULLY_CONNECTED", [source, make.weights("w", [3000, 5000])], [made], 4)
+    [found] = advice(make.model([source], [made]))
+    assert found.text.startswith("Fit all parameters onto the chip, where 8.2 MB too many are streamed")
+    assert found.seconds == pytest.approx((3000 * 5000 + 8 * 3008 - CACHE) / USB3, rel=0.01)
+    assert (found.operations, found.wins) == ((), 0)
+
+
+def test_a_smaller_picture_is_an_advice_where_computing_takes_long() -> None:
+    make = Maker()
+    image = make.tensor("image", [1, 160, 160, 32])
+    [found] = advice(make.model([image], [make.conv(image, "made", 256, 32)]))
+    assert "of 120x120 instead of 160x160" in found.text
+    assert found.seconds is not None
+    assert found.seconds > 0.5e-3
+
+
+def test_several_parts_take_several_ways_to_the_chip() -> None:
+    model = parse_model(X, classifier())
+    [found] = advise(model.graph, partition(model.graph), parts=3)
+    assert "one part on the Edge TPU instead of 3" in found.text
+    assert found.seconds == pytest.approx(2 * HOST)
+
+
+def test_a_step_that_is_meant_for_the_cpu_wins_no_time() -> None:
+    make = Maker()
+    boxes, made = make.tensor("x", [1, 4000]), make.tensor("y", [1, 4000])
+    start = make.tensor("start", [1, 4000])
+    make.operator("RELU", [boxes], [start])
+    make.operator("CUSTOM", [start], [made], custom=b"TFLite_Detection_PostProcess")
+    assert [item.seconds for item in advice(make.model([boxes], [made]))] == [0.0]
 
 
 @pytest.mark.parametrize(

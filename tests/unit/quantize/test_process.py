@@ -18,7 +18,7 @@ import pytest
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Output, Progress, Recorder, Step
 from coralforge.quantize.process import Limits, run_worker
-from coralforge.quantize.worker.request import Request, read_request, write_request
+from coralforge.quantize.worker.request import Request, read_request
 from coralforge.quantize.worker.wire import MAX_LINE, READ_MODEL, decode, to_error
 from tests.support.interruption import InterruptedPopen
 from tests.support.patience import NET, growing_limits, is_alive, wait_until
@@ -226,7 +226,7 @@ class TestLimits:
         """The real one, waiting for a pipe that nobody writes to; its parent is killed."""
         os.mkfifo(tmp_path / "model")
         request = str(tmp_path / "request.json")
-        write_request(Path(request), Request(str(tmp_path / "model"), str(tmp_path), random=1))
+        Path(request).write_text(Request(str(tmp_path / "model"), str(tmp_path), random=1).text())
         worker = Path(run_worker.__code__.co_filename).parent / "worker" / "__main__.py"
         parent = f"""
 import os, subprocess, time
@@ -247,13 +247,13 @@ time.sleep(6000)
 
 def test_a_request_survives_its_file(tmp_path: Path) -> None:
     request = Request("m", "s", "x", 3, shape=(1, 2), trust=True)
-    write_request(tmp_path / "r.json", request)
+    (tmp_path / "r.json").write_text(request.text())
     assert read_request(tmp_path / "r.json") == request
 
 
 @pytest.mark.parametrize("change", [{"format": 0}, {"more": 1}])
 def test_a_request_of_another_version(tmp_path: Path, change: dict[str, int]) -> None:
-    write_request(tmp_path / "r.json", Request("m", "s"))
+    (tmp_path / "r.json").write_text(Request("m", "s").text())
     data = json.loads((tmp_path / "r.json").read_text())
     (tmp_path / "r.json").write_text(json.dumps({**data, **change}))
     with pytest.raises(ValueError, match="another version"):

@@ -20,8 +20,10 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
 from coralforge.quantize import environment
 from coralforge.quantize.check import CAUSES, check_quantized
+from coralforge.quantize.judgement import RANDOM, find_warnings, judge
 from coralforge.quantize.quantize import QuantizeOptions, check_options, quantize
-from coralforge.quantize.report import RANDOM, QuantizeReport, find_warnings, report_text
+from coralforge.quantize.report import QuantizeReport
+from coralforge.quantize.text import report_text
 from coralforge.quantize.tidy import tidied
 from coralforge.quantize.worker.accuracy import Comparison
 from coralforge.quantize.worker.environment import TENSORFLOW
@@ -66,10 +68,21 @@ FACTS: dict[str, Any] = {
                 "mean_error": 0.001,
                 "worst_error": 0.01,
                 "range": [0.0, 1.0],
+                "cosine": 0.9995,
+                "least_cosine": 0.99,
+                "samples": 20,
+                "spread": {
+                    "float": {"varies": 0.9, "best": {"classes": 5, "often": 2, "share": 0.3}},
+                    "quantized": {"varies": 0.9, "best": {"classes": 5, "often": 2, "share": 0.3}},
+                    "outside": 0.0,
+                    "saturated": 0.0,
+                },
                 "top1": {"classes": 5, "samples": 20, "agreed": 19, "ties": 0, "agreement": 0.95},
             },
         }
     ],
+    "evaluation": None,
+    "layers": None,
     "versions": {"tensorflow": TENSORFLOW, "keras": "3.12.0"},
     "peak_memory": 600_000_000,
 }
@@ -373,6 +386,7 @@ class TestReport:
         data["output"] = {"bytes": 4_567, "io": "uint8", "name": "net.tflite"}
         data["samples"] = {"random": False, "origin": "pictures", **FACTS["samples"], **samples}
         data["warnings"] = find_warnings(data)
+        data["verdict"] = judge(data).value
         return QuantizeReport(Path("net.keras"), Path("net.tflite"), Path("net.quantize.json"), data)
 
     def test_it_says_what_was_measured(self) -> None:

@@ -188,6 +188,35 @@ def test_wrong_outputs_are_a_failure(bundle: Bundle, shell: list[str]) -> None:
     assert ran.step("delegate-benchmark")["status"] == "passed"
 
 
+@pytest.mark.parametrize(("same", "passes"), [(10, True), (9, True), (8, False), (1, False)])
+def test_samples_must_have_the_same_class_on_device_and_cpu(
+    bundle: Bundle, shell: list[str], same: int, passes: bool
+) -> None:
+    """80 % on the CPU and 10 % on the Edge TPU, with values that need not be far apart."""
+    bundle.devices(1)
+    (bundle.root / "share/models/questions.bin").write_text("samples")
+    bundle.compared(questions=10, questions_same_best=same)
+    ran = bundle.run(shell)
+    said = f"{same} of 10 samples have the same best class on the Edge TPU as on the CPU"
+    assert (ran.status == 0, ran.step("classes")["status"]) == (passes, "passed" if passes else "failed")
+    assert ran.step("classes")["said"].startswith(said)
+    assert ran.step("agreement")["status"] == "passed"
+    assert ran.report is not None
+    assert ran.report["warnings"] == ([f"classes: {said}"] if same == 9 else [])
+    [compared] = [line for line in ran.started if "--compare" in line]
+    assert compared.count("/share/models/questions.bin") == 1
+
+
+def test_without_questions_no_class_is_asked_for(bundle: Bundle, shell: list[str]) -> None:
+    bundle.devices(1)
+    bundle.compared(questions=0, questions_same_best=None)
+    ran = bundle.run(shell)
+    assert ran.status == 0
+    assert ran.report is not None
+    assert "classes" not in {step["name"] for step in ran.report["steps"]}
+    assert not any("--questions" in line for line in ran.started)
+
+
 @pytest.mark.parametrize("where", ["emulated", "simulated"])
 def test_without_hardware_no_value_may_differ(bundle: Bundle, shell: list[str], where: str) -> None:
     bundle.devices(1)

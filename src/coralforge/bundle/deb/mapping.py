@@ -37,7 +37,7 @@ RULES = (
     Rule(r"lib/[a-z]+/libedgetpu\.so", because="libedgetpu-dev has one link for all variants"),
     Rule(r"lib/libedgetpu\.so\.1", because="the variant is chosen by its package"),
     Rule(r"lib/(?P<name>libedgetpu\.so)", f"{LIB}/{{name}}", (EDGETPU_DEV,)),
-    Rule(r"lib/(?P<name>libtensorflowlite(_c)?\.so)", f"{LIB}/{{name}}", (TFLITE,)),
+    Rule(r"lib/(?P<name>libtensorflowlite(_c|_xnnpack)?\.so)", f"{LIB}/{{name}}", (TFLITE,)),
     Rule(r"lib/libusb-1\.0\.so(\.0)?", because="Debian's is as good, and it is updated"),
     Rule(r"lib/(?P<name>lib\w+\.a)", f"{PRIVATE}/{{name}}", (DEV,)),
     Rule(r"lib/(cmake|pkgconfig)/.+", because="rendered anew for Debian's folders"),

@@ -7,29 +7,47 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coralforge.quantize.worker.wire import Reporter
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the request says; everything that comes of it goes to the events' file descriptor."""
-    from coralforge.errors import CoralforgeError
+    """Do what the request says."""
     from coralforge.quantize.worker.job import run
     from coralforge.quantize.worker.request import read_request
+
+    return serve(arguments, lambda place, reporter: run(read_request(place), reporter))
+
+
+def serve(arguments: list[str], work: Callable[[Path, Reporter], dict[str, Any]]) -> int:
+    """Do the work for the request in a file; everything that comes of it goes to the events' file descriptor."""
+    from coralforge.errors import CoralforgeError
     from coralforge.quantize.worker.wire import PipeReporter
 
     place, number, parent = arguments
     _die_with(int(parent))
     reporter = PipeReporter(int(number))
     try:
-        reporter.result(run(read_request(Path(place)), reporter))
+        reporter.result(work(Path(place), reporter))
     except CoralforgeError as error:
         reporter.error(error)
     except Exception:
         traceback.print_exc()  # into the log: the engine says that this process failed, and where the log is
         return 1
     return 0
+
+
+def leave(code: int) -> None:
+    """End this process; TensorFlow's threads need not be waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _die_with(parent: int) -> None:
@@ -41,7 +59,4 @@ def _die_with(parent: int) -> None:
 
 if __name__ == "__main__":
     sys.path[:] = [str(Path(__file__).resolve().parents[3]), *sys.path]
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # TensorFlow's threads need not be waited for
+    leave(main(sys.argv[1:]))

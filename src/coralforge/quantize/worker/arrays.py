@@ -18,6 +18,7 @@ from coralforge.quantize.worker.spool import MAX_KEPT, Spool
 
 MAX_ARRAY = 16 << 30  # bytes that one array may declare; it is read in a stream
 MAX_ROW = 256 << 20  # bytes
+LABELS = "labels"  # the array of an .npz that has the classes; it is for no input, unless one has that name
 _MAX_MEMBERS = 1000
 _CHUNK = 4 << 20
 
@@ -46,13 +47,15 @@ class Arrays:
     columns: tuple[Column, ...]
     most: int
     kind: str
+    leave_out: frozenset[int] = frozenset()
+    """Positions of those that are not to be chosen."""
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
         """See :class:`samples.SampleSource`."""
         columns = _matched(self.path, inputs, self.columns)
         total = columns[inputs[0].name].rows
         _check_columns(self.path, inputs, columns, preprocess)
-        chosen = samples.choose(total, self.most)
+        chosen = samples.choose(total, self.most, self.leave_out)
         kept = len(chosen) * sum(column.row_bytes for column in columns.values())
         if kept > MAX_KEPT:
             raise samples.too_large(f"{len(chosen)} samples of {self.path} take {kept / 2**30:.1f} GiB")
@@ -63,7 +66,7 @@ class Arrays:
             arrays = {name: row(chosen[index]) for name, row in rows.items()}
             return samples.checked(inputs, samples.scaled(inputs, arrays, preprocess or RAW, label), label)
 
-        return Samples(len(chosen), total, load)
+        return Samples(len(chosen), total, load, tuple(chosen))
 
 
 def read_heads(path: Path, most: int) -> Arrays:
@@ -171,8 +174,9 @@ def _read_exactly(stream: IO[bytes], count: int) -> bytes:
 
 def _matched(path: Path, inputs: Sequence[Input], columns: Sequence[Column]) -> Mapping[str, Column]:
     """Which array is for which input: by name, or by there being only one of each."""
-    if len(inputs) == len(columns) == 1:
-        return {inputs[0].name: columns[0]}
+    data = [column for column in columns if column.name != LABELS] or columns
+    if len(inputs) == len(data) == 1:
+        return {inputs[0].name: data[0]}
     by_name = {column.name: column for column in columns}
     if not {one.name for one in inputs} <= set(by_name):
         wanted, there = (", ".join(sorted(names)) for names in ([one.name for one in inputs], by_name))

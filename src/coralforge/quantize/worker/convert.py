@@ -49,6 +49,33 @@ def convert(model: str, folder: Path, io: str, feeds: Callable[[], Iterator[Feed
         raise _refused(model, error) from error
 
 
+def convert_float(folder: Path) -> bytes:
+    """The bytes of the same model in floats: its layers have the names that those of the quantized one have."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[DEFAULT_SIGNATURE])
+    return bytes(converter.convert())
+
+
+def open_interpreter(data: bytes, *, keep_all: bool = False) -> Any:
+    """TensorFlow Lite's interpreter: one thread, no delegate, always the same figures.
+
+    Args:
+        keep_all: whether tensors between layers can be read after a run.
+    """
+    import tensorflow as tf
+
+    resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = tf.lite.Interpreter(
+        model_content=data,
+        num_threads=1,
+        experimental_op_resolver_type=resolver,
+        experimental_preserve_all_tensors=keep_all,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
 def _refused(model: str, error: BaseException) -> CoralforgeError:
     text = str(error)
     named = sorted(set(_OPERATIONS.findall(text)) | set(_CUSTOM.findall(text)))
@@ -69,16 +96,10 @@ def _refused(model: str, error: BaseException) -> CoralforgeError:
 
 
 class Quantized:
-    """The quantized model in TensorFlow Lite's interpreter: one thread, no delegate, always the same figures."""
+    """The quantized model in TensorFlow Lite's interpreter."""
 
     def __init__(self, data: bytes) -> None:
-        import tensorflow as tf
-
-        resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        self._interpreter = tf.lite.Interpreter(
-            model_content=data, num_threads=1, experimental_op_resolver_type=resolver
-        )
-        self._interpreter.allocate_tensors()
+        self._interpreter = open_interpreter(data)
         self._runner = self._interpreter.get_signature_runner(DEFAULT_SIGNATURE)
         self.inputs: dict[str, Any] = self._runner.get_input_details()
         self.outputs: dict[str, Any] = self._runner.get_output_details()

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import user_error
-from coralforge.quantize.worker import convert, preprocess, samples
+from coralforge.quantize.worker import convert, preprocess, quality, samples, verdict
 from coralforge.quantize.worker.accuracy import Comparison
 from coralforge.quantize.worker.environment import check_tensorflow
 from coralforge.quantize.worker.feeding import Feeding, pixel_error
+from coralforge.quantize.worker.labelled import Labelled, open_labelled
 from coralforge.quantize.worker.load import FloatModel, load
 from coralforge.quantize.worker.model_config import check_code
 from coralforge.quantize.worker.model_files import ModelFile, recognise
@@ -20,6 +20,7 @@ from coralforge.quantize.worker.preprocess import RAW, Preprocess
 from coralforge.quantize.worker.request import Request
 from coralforge.quantize.worker.sample_sources import open_samples
 from coralforge.quantize.worker.samples import Samples
+from coralforge.quantize.worker.spread import Grid
 from coralforge.quantize.worker.wire import READ_MODEL, Reporter
 
 READ_SECONDS = 60  # after which SIGALRM ends this process
@@ -37,7 +38,7 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
     wanted = preprocess.parse(request.preprocess)
     file = _read(request, reporter)
     reporter.step("look at the samples")
-    source = open_samples(request)
+    source, labelled = open_samples(request), open_labelled(request)
     reporter.step("load TensorFlow")
     versions = check_tensorflow(reporter)
     reporter.step(f"load the model ({file.text})")
@@ -45,9 +46,22 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
     scaling = wanted or (RAW if model.scales_pixels else None)
     reporter.step("read the samples")
     chosen = source.bind(model.inputs, scaling)
+    exam = None
+    if labelled is not None:
+        exam = quality.prepare(labelled, model, scaling, _calibrated(request, labelled, chosen))
     feeding = Feeding(model.inputs)
     quantized, calibrated, held_out = _quantize(request, reporter, model, chosen, feeding)
-    comparison, interpreter = _compare(reporter, model, quantized, chosen, held_out or calibrated, feeding)
+    compared = held_out or calibrated
+    comparison, interpreter = _compare(reporter, model, quantized, chosen, compared, feeding)
+    outputs = [_output(name, interpreter, comparison) for name in model.outputs]
+    evaluation = quality.evaluate(reporter, exam, model, interpreter) if exam else None
+    asked = 0
+    if request.questions:
+        few = compared[: request.questions]
+        asked = quality.write_questions(request.questions_file, model, interpreter, chosen, few)
+    layers = None
+    if request.layers or (not request.random and verdict.bad(outputs, evaluation)):
+        layers = quality.worst_layers(reporter, _saved(request), quantized, chosen, compared)
     return {
         "model": {"kind": file.text, "scales_pixels": model.scales_pixels},
         "samples": {
@@ -57,9 +71,12 @@ def run(request: Request, reporter: Reporter) -> dict[str, Any]:
             "held_out": len(held_out),
             "preprocess": scaling.name if scaling else "none",
             "digest": feeding.digest,
+            "questions": asked,
         },
         "inputs": [_input(one.name, interpreter, feeding, scaling) for one in model.inputs],
-        "outputs": [_output(name, interpreter, comparison) for name in model.outputs],
+        "outputs": outputs,
+        "evaluation": evaluation,
+        "layers": layers,
         "versions": versions,
         "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
@@ -90,7 +107,7 @@ def _quantize(
         reporter.step("quantize")
 
     reporter.step("convert the model")
-    folder = Path(request.staging) / "saved_model"
+    folder = _saved(request)
     convert.save(model, folder)
     reporter.step("calibrate")
     data = convert.convert(request.model, folder, request.io, feeds)
@@ -101,24 +118,29 @@ def _quantize(
 def _compare(
     reporter: Reporter, model: FloatModel, data: bytes, chosen: Samples, positions: list[int], feeding: Feeding
 ) -> tuple[Comparison, convert.Quantized]:
-    import numpy as np
-
     reporter.step("compare with the float model")
-    comparison, quantized = Comparison(), convert.Quantized(data)
+    quantized = convert.Quantized(data)
+    comparison = Comparison({name: grid for name, one in quantized.outputs.items() if (grid := Grid.of(one))})
     for done, index in enumerate(positions):
         reporter.progress("compare", done, len(positions))
         feed = chosen.load(index)
         feeding.add(feed)
-        exact = model.run(feed)
-        if not all(np.isfinite(value).all() for value in exact.values()):
-            raise user_error(
-                "the float model computes values that are not finite (NaN or infinity)",
-                reason="model-not-finite",
-                remedy="check its weights, and whether the samples are scaled as in training (--preprocess)",
-            )
-        comparison.add(exact, quantized.run(feed))
+        comparison.add(quality.run_float(model, feed), quantized.run(feed))
     reporter.progress("compare", len(positions), len(positions))
     return comparison, quantized
+
+
+def _saved(request: Request) -> Path:
+    """Where the model that is converted is saved meanwhile."""
+    return Path(request.staging) / "saved_model"
+
+
+def _calibrated(request: Request, labelled: Labelled, chosen: Samples) -> frozenset[int]:
+    """Positions of labelled samples that the model is calibrated with: what they say would be too good."""
+    place = Path(request.folder) / request.samples
+    if not request.samples or not place.exists() or place.resolve() != labelled.path.resolve():
+        return frozenset()
+    return frozenset(chosen.positions[index] for index in samples.split(chosen.count)[0])
 
 
 def _input(name: str, quantized: convert.Quantized, feeding: Feeding, scaling: Preprocess | None) -> dict[str, Any]:

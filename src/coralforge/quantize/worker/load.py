@@ -130,10 +130,11 @@ def _load_saved(file: ModelFile, request: Request) -> _Loaded:
         raise _not_loaded(file, error) from error
     signature = signatures[_signature_name(file, signatures, request.signature)]
     wanted = signature.structured_input_signature[1]
-    keys = list(wanted)
+    keys = sorted(wanted, key=request.inputs.index) if request.inputs else list(wanted)
     names = _unique(keys)
     specs = [tf.TensorSpec(wanted[key].shape, wanted[key].dtype, name=n) for key, n in zip(keys, names, strict=True)]
-    outputs = list(signature.structured_outputs)
+    given = signature.structured_outputs
+    outputs = sorted(given, key=request.outputs.index) if request.outputs else list(given)
 
     def call(*values: Any) -> Any:
         made = signature(**dict(zip(keys, values, strict=True)))

@@ -30,6 +30,8 @@ class Pictures:
     files: tuple[Path, ...]
     most: int
     kind: str = "images"
+    leave_out: frozenset[int] = frozenset()
+    """Positions of those that are not to be chosen."""
 
     def bind(self, inputs: Sequence[Input], preprocess: Preprocess | None) -> Samples:
         """See :class:`samples.SampleSource`."""
@@ -37,13 +39,14 @@ class Pictures:
         if preprocess is None:
             raise unsaid()
         samples.check_channels(preprocess, size[2])
-        chosen = [self.files[i] for i in samples.choose(len(self.files), self.most)]
+        positions = samples.choose(len(self.files), self.most, self.leave_out)
+        chosen = [self.files[i] for i in positions]
 
         def load(index: int) -> Feed:
             pixels = read_picture(chosen[index], *size)
             return samples.checked(inputs, {inputs[0].name: preprocess.apply(pixels)}, str(chosen[index]))
 
-        return Samples(len(chosen), len(self.files), load)
+        return Samples(len(chosen), len(self.files), load, tuple(positions))
 
 
 def find_pictures(folder: Path, most: int) -> Pictures:

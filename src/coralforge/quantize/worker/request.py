@@ -28,6 +28,18 @@ class Request:
     """Sizes, without the batch, for an input whose sizes the model leaves open."""
     trust: bool = False
     """Whether code in the model file may run."""
+    evaluate: str = ""
+    """A folder of images by class, or an .npz with labels: samples of which the class is known."""
+    labels: str = ""
+    """A file with the names of the classes, in the order of the model's scores."""
+    max_evaluate: int = 2000
+    layers: bool = False
+    """Whether to say in any case which layers lose most; otherwise only where the comparison is bad."""
+    questions: int = 0
+    """How many samples that are held out go into ``questions.bin``, as the quantized model takes them."""
+    inputs: tuple[str, ...] = ()
+    """Names of a SavedModel's inputs in their order, which it does not keep itself; empty for any."""
+    outputs: tuple[str, ...] = ()
     folder: str = "."
     """Where a sample function's module is looked for."""
     format: int = FORMAT
@@ -37,10 +49,14 @@ class Request:
         """Where the worker puts the quantized model."""
         return Path(self.staging) / "model.tflite"
 
+    @property
+    def questions_file(self) -> Path:
+        """Where the worker puts samples to ask a device."""
+        return Path(self.staging) / "questions.bin"
 
-def write_request(path: Path, request: Request) -> None:
-    """Put a request where the worker finds it."""
-    path.write_text(json.dumps(asdict(request), indent=1), encoding="utf-8")
+    def text(self) -> str:
+        """The request as JSON."""
+        return json.dumps(asdict(self), indent=1)
 
 
 def read_request(path: Path) -> Request:
@@ -52,4 +68,4 @@ def read_request(path: Path) -> Request:
     data = json.loads(path.read_text(encoding="utf-8"))
     if data.get("format") != FORMAT or set(data) != {field.name for field in fields(Request)}:
         raise ValueError(f"{path} was written by another version of coralforge")
-    return Request(**{**data, "shape": tuple(data["shape"])})
+    return Request(**{**data, **{name: tuple(data[name]) for name in ("shape", "inputs", "outputs")}})

@@ -32,6 +32,8 @@ class Samples:
     available: int | None
     """How many there were to choose from; None where only the end would tell."""
     load: Callable[[int], Feed]
+    positions: tuple[int, ...] = ()
+    """Where each stands among those that were there; empty where that is not known."""
 
 
 class SampleSource(Protocol):
@@ -49,13 +51,15 @@ class SampleSource(Protocol):
         """
 
 
-def choose(total: int, most: int) -> list[int]:
+def choose(total: int, most: int, leave_out: frozenset[int] = frozenset()) -> list[int]:
     """Positions of at most ``most`` of ``total`` samples, evenly spread, in an order that follows nothing.
 
     The same for the same numbers. Without the shuffling, samples whose classes take turns could be split by class.
     """
-    count = min(total, most)
-    return sorted((i * total // count for i in range(count)), key=lambda i: hashlib.sha256(str(i).encode()).digest())
+    left = [i for i in range(total) if i not in leave_out] if leave_out else range(total)
+    count = min(len(left), most)
+    chosen = (left[i * len(left) // count] for i in range(count))
+    return sorted(chosen, key=lambda i: hashlib.sha256(str(i).encode()).digest())
 
 
 def split(count: int) -> tuple[list[int], list[int]]:

@@ -94,6 +94,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
 
 
+def one_line(text: str, most: int) -> str:
+    """Text that may come from a file as one line of at most ``most`` characters."""
+    return " ".join(printable(text[: 4 * most]).split())[:most]
+
+
 _FIELDS: dict[str, dict[str, type]] = {
     "step": {"name": str},
     "progress": {"name": str, "done": int, "total": int},

@@ -1,0 +1,1 @@
+"""Models of other tools: converted to a SavedModel, then quantized like any other."""

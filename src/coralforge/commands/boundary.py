@@ -94,7 +94,9 @@ def _first_signal(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _second_signal(_number: int, _frame: object) -> None:
+def _second_signal(number: int, _frame: object) -> None:
+    if number == signal.SIGHUP:  # nobody's wish: the kernel and the shell both send one when a terminal is closed
+        return
     if os.isatty(2):
         _print_now("\x1b[?25h")  # the cursor, which the progress bars hide
     os._exit(int(ExitCode.CANCELLED))

@@ -134,6 +134,23 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
 
 
 @pytest.mark.usefixtures("ctrl_c")
+def test_a_terminal_that_is_closed_may_say_so_twice() -> None:
+    """The kernel tells the group in the foreground, and the shell its jobs: still a clean stop."""
+    cleaned = []
+
+    def verb() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            signal.pause()
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            cleaned.append(True)
+
+    assert run(verb) == ExitCode.CANCELLED
+    assert cleaned == [True]
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_what_was_ignored_at_the_start_stays_ignored() -> None:
     """As where a script starts it in the background: Ctrl-C is for the script, SIGTERM still stops the run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.patience import NET
 from tests.support.pki import Authority
 from tests.support.tls_server import echo_server
 
@@ -106,11 +107,12 @@ def tunnel(listen: int, port: int) -> dict[str, Any]:
 
 
 def through(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(data)
+    with socket.create_connection(("127.0.0.1", port), timeout=NET) as connection:
         found = b""
-        while len(found) < len(data) and (more := connection.recv(1 << 16)):
-            found += more
+        with contextlib.suppress(ConnectionError):  # closed, with or without a reset
+            connection.sendall(data)
+            while len(found) < len(data) and (more := connection.recv(1 << 16)):
+                found += more
         return found
 
 
@@ -137,6 +139,4 @@ def test_nothing_goes_to_a_server_that_is_another(tmp_path: Path, capfd: pytest.
 def test_a_server_that_is_gone_ends_the_connection(tmp_path: Path) -> None:
     authority, listen = Authority.make(tmp_path), free_port()
     assert remote_tunnel.opened([tunnel(listen, free_port())], {"ca": str(authority.certificate)})
-    started = time.monotonic()
     assert through(listen, b"x") == b""
-    assert time.monotonic() - started < 30

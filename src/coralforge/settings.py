@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from coralforge.config.arch import Arch, Floor
 from coralforge.config.base import Variant
@@ -300,6 +301,7 @@ def _mirrors(
     mirrors = [_absolute(m, Path.cwd()) for m in (*said, *environ.get("CORALFORGE_MIRROR", "").split())]
     mirrors += [_absolute(m, project.root) for m in pipeline.mirrors]
     for mirror in mirrors:
+        _require_address(mirror)
         if "://" not in mirror and not Path(mirror).is_dir():
             raise user_error(
                 f"mirror {mirror} is not a folder",
@@ -307,6 +309,17 @@ def _mirrors(
                 remedy="give a folder that holds the archives, or an http(s) address",
             )
     return tuple(dict.fromkeys(mirrors))
+
+
+def _require_address(mirror: str) -> None:
+    try:
+        urlsplit(mirror)
+    except ValueError as error:
+        raise user_error(
+            f"mirror {mirror!r} is no address: {error}",
+            reason="mirror-invalid",
+            remedy="give a folder that holds the archives, or an http(s) address",
+        ) from error
 
 
 def _absolute(mirror: str, base: Path) -> str:

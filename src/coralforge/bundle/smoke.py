@@ -27,6 +27,7 @@ from coralforge.containers.spec import Finished
 from coralforge.errors import CoralforgeError, missing_error, smoke_error
 from coralforge.events import Note, Output, Sink, Step
 from coralforge.util import atomic
+from coralforge.util.plain import as_bytes
 from coralforge.util.scratch import scratch
 
 _MAX_REPORT = 1 << 20
@@ -137,7 +138,7 @@ def run_smoke(
         data["device"] = {"kind": "emulated", "models": compiled, "stats": stats}
     _write(report, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
     if page is not None:
-        _write(page, html(data).encode())
+        _write(page, as_bytes(html(data)))
     _judge(opened, site, result, finished, lines)
     if bench.device is not None and compiled and not result.simulated and not emulated.inferences(stats):
         raise _failed("no inference reached the emulated device", "smoke-device", [], lines, finished)

@@ -14,6 +14,7 @@ from coralforge.inspect.inspector import inspect_model
 from coralforge.tflite.graph import text
 from coralforge.tflite.model import read_model, write_file
 from coralforge.util.paths import resolved, same_file, typed
+from coralforge.util.plain import as_bytes
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _write(inspection: Inspection, files: dict[str, Path]) -> None:
         made["--html"] = html(inspection)
     for option, content in made.items():
         try:
-            write_file(files[option], content.encode())
+            write_file(files[option], as_bytes(content))
         except CoralforgeError as error:
             raise user_error(error.brief, reason=error.reason, remedy=f"choose another file for {option}") from error
 

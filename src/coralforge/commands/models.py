@@ -15,6 +15,7 @@ from coralforge.compile.places import named, places_for, require_apart, require_
 from coralforge.errors import user_error
 from coralforge.tflite.model import read_model, write_files
 from coralforge.util.paths import typed
+from coralforge.util.plain import as_bytes
 
 if TYPE_CHECKING:
     from coralforge.compile.options import CompilerOptions
@@ -129,7 +130,7 @@ def _compile_for_simulator(source: Path, place: Path) -> None:
     log = place.with_suffix(".log")
     plain = read_model(source)
     compiled = compile_for_simulator(plain)
-    write_files({place: compiled.data, log: simulator_report.log_text(source, place, compiled).encode()})
+    write_files({place: compiled.data, log: as_bytes(simulator_report.log_text(source, place, compiled))})
     milliseconds = round((time.monotonic() - started) * 1000)
     print(simulator_report.report(source, plain.size, place, log, compiled, milliseconds), end="")
     for warning in warnings(plain.graph, compiled.partition):
@@ -162,8 +163,8 @@ def _compile_for_hardware(request: CompileRequest) -> None:
     files: dict[Path, bytes] = {}
     for one, place in zip(results, places, strict=True):
         files |= {path: part.file.data for path, part in zip(place.parts, one.parts, strict=True)}
-        files |= {path: part.log.encode() for path, part in zip(place.logs, one.parts, strict=True)}
-        files[place.document] = show.document(one, place, plan).encode()
+        files |= {path: as_bytes(part.log) for path, part in zip(place.logs, one.parts, strict=True)}
+        files[place.document] = as_bytes(show.document(one, place, plan))
     write_files(files)
     print("\n".join(show.text(one, place) for one, place in zip(results, places, strict=True)), end="")
     if plan is not None:
@@ -205,6 +206,8 @@ def quantize_model(
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
     whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
     source = typed(model)
+    if not source.name:
+        raise user_error(f"--model {model!r} names no model", reason="option-missing", remedy="name a file or folder")
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
     page = typed(options["html"]) if options.get("html") else None
     with make_sink() as sink:

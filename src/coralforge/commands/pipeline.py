@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from coralforge.plan import Action, Stage
 from coralforge.settings import Options, Project, Settings, resolve
 from coralforge.util.paths import typed
 
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -99,6 +101,12 @@ def template(options: Options, dest: str, name: str, force: bool) -> None:
     settings = load_settings(options)
     if not dest:
         raise user_error("--dest is missing", reason="option-missing", remedy="for example --dest ../my-app")
+    if not _PROJECT.fullmatch(name):
+        raise user_error(
+            f"--name {name[:80]!r} is no name of a CMake project",
+            reason="template-name",
+            remedy="give one of at most 64 letters, digits and ._+-",
+        )
     files = render_consumer(settings, name)
     destination = typed(dest).absolute()
     write_project(files, destination, force)

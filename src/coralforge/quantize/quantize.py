@@ -25,6 +25,7 @@ from coralforge.tflite.arithmetic import NOT_AFTERWARDS, arithmetic_of
 from coralforge.tflite.foreign import is_tflite, recognise
 from coralforge.tflite.model import parse_model, read_model, write_files
 from coralforge.util import fingerprint
+from coralforge.util.plain import as_bytes
 
 IOS = ("uint8", "int8")
 MAX_SAMPLES = 100_000
@@ -113,7 +114,7 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
     if options.html is not None:
         from coralforge.quantize.page import html
 
-        files[options.html] = html(report).encode()
+        files[options.html] = as_bytes(html(report))
     write_files(files)
     return report
 

@@ -5,7 +5,9 @@ Each is written under a temporary name beside its own, flushed to the disk and r
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -30,6 +32,7 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
     with ExitStack() as stack:
         temporaries = []
         for path in paths:
+            _require_file(path)
             with _blaming(path), stop_held_back():
                 temporary, number = _temporary(path)
                 temporaries.append(temporary)
@@ -56,6 +59,16 @@ def write_all(files: Mapping[Path, bytes]) -> None:
         for temporary, (path, data) in zip(temporaries, files.items(), strict=True):
             with _blaming(path):
                 temporary.write_bytes(data)
+
+
+def _require_file(path: Path) -> None:
+    """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # nothing is there, or what is wrong is said when it is written
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileExistsError(errno.EEXIST, "it is a device, a pipe or a socket, and no file", str(path))
 
 
 def _temporary(path: Path) -> tuple[Path, int]:

@@ -13,6 +13,11 @@ def plain(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() or (c.isspace() and c > "\x9f") else "\ufffd" for c in text)
 
 
+def as_bytes(text: str) -> bytes:
+    """The text as UTF-8. Bytes of a name that is none stand in it as in Python and JSON: ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 class PlainOutput:
     """A stream to which only plain text gets."""
 

@@ -83,3 +83,16 @@ def test_no_other_module_writes_a_temporary_file_and_renames_it() -> None:
         )
     }
     assert {name for name in own if not name.startswith("sources/")} == {"util/atomic.py"}
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """As root, `--output /dev/null` once made a file of the machine's device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to("pipe")
+    for path in (pipe, tmp_path / "link"):
+        with pytest.raises(FileExistsError, match="no file") as caught:
+            write(path, b"data")
+        assert caught.value.filename == str(path)
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from coralforge.util.plain import plain, plain_stdout
+from coralforge.util.plain import as_bytes, plain, plain_stdout
 
 
 @pytest.mark.parametrize("text", ["", "a b\tc\n", "Größe 模型", "a\xa0b", "a\u3000b"])
@@ -28,3 +28,7 @@ def test_what_is_printed_can_be_printed(monkeypatch: pytest.MonkeyPatch) -> None
         print("a\udcffb\x1b[2J ü")
     assert raw.getvalue() == b"a\\ufffdb\\ufffd[2J \\xfc\n"
     assert sys.stdout is stream
+
+
+def test_a_name_that_is_no_utf8_can_be_written() -> None:
+    assert as_bytes("ü\udcff") == "ü\\udcff".encode()

@@ -231,7 +231,9 @@ def test_ctrl_c_in_a_stall(chain: Chain, client: Any, golden: dict[str, str], ca
             process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGTERM)  # two that are alike may become one
             said, _ = process.communicate(timeout=NET)
-        assert process.returncode == 130, f"call {call} of {calls}: {said}"
+        # The second signal may come after the run stopped for the first one, when nobody listens for it any more.
+        ended = process.returncode == 130 or (process.returncode == -signal.SIGTERM and "stopped cleanly" in said)
+        assert ended, f"{process.returncode} at call {call} of {calls}: {said}"
         assert "Traceback" not in said, said
         require_next_run(chain, client, golden, process.pid)
 

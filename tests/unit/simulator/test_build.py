@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,16 +26,18 @@ class FakeImages:
     def __init__(self) -> None:
         self.images = self.api = self
         self.built: dict[str, dict[str, str]] = {}
+        self.labels: dict[str, dict[str, str]] = {}
 
-    def get(self, tag: str) -> str:
+    def get(self, tag: str) -> SimpleNamespace:
         from docker.errors import ImageNotFound
 
         if tag not in self.built and tag != BASE:
             raise ImageNotFound("none")
-        return tag
+        return SimpleNamespace(labels=self.labels.get(tag, {}))
 
-    def build(self, tag: str, buildargs: dict[str, str], **_: object) -> list[dict[str, str]]:
+    def build(self, tag: str, buildargs: dict[str, str], labels: dict[str, str], **_: object) -> list[dict[str, str]]:
         self.built[tag] = buildargs
+        self.labels[tag] = labels
         return []
 
 

@@ -22,7 +22,7 @@ from coralforge.pipeline.survey import collect
 from coralforge.plan import Action, Stage
 from coralforge.settings import Cache, Options, Project, Settings, resolve
 from coralforge.sources.fetch import cached
-from coralforge.sources.trees import to_fetch, tree_folder
+from coralforge.sources.trees import record_of, to_fetch, tree_folder
 from coralforge.util.fingerprint import of_file
 from coralforge.util.scratch import remove_tree
 from tests.support.killed import Plan
@@ -106,12 +106,15 @@ class Chain:
             _link_tree(fetched.path.parent, place.parent)
             tree = tree_folder(self.warm, wanted.name, f"sha256:{fetched.place.sha256}")
             self.cache.trees.mkdir(exist_ok=True)
-            (self.cache.trees / tree.name).symlink_to(tree)
+            for path in (tree, record_of(tree)):
+                if path.exists():
+                    (self.cache.trees / path.name).symlink_to(path)
         self.mirror.mkdir()
         for size, place, tree in self._smallest():
             assert size
             shutil.copyfile(place, self.mirror / place.parent.name)
-            tree.unlink()
+            for path in (tree, record_of(tree)):
+                path.unlink(missing_ok=True)
             remove_tree(place.parent)
 
     def rewind(self) -> None:

@@ -53,7 +53,7 @@ def survey_sources(settings: Settings) -> tuple[SourceFact, ...]:
         else:
             fetched = cached(wanted, settings.cache.root)
             digest = f"sha256:{fetched.place.sha256}" if fetched else None
-        unpacked = digest is not None and _record(tree_folder(settings.cache, wanted.name, digest)).is_file()
+        unpacked = digest is not None and record_of(tree_folder(settings.cache, wanted.name, digest)).is_file()
         facts.append(SourceFact(wanted.name, digest, unpacked))
     return tuple(facts)
 
@@ -63,7 +63,7 @@ def tree_folder(cache: Cache, name: str, digest: str) -> Path:
     return cache.trees / f"{name}-{digest.partition(':')[2][:32]}"
 
 
-def _record(tree: Path) -> Path:
+def record_of(tree: Path) -> Path:
     """The file that says what is in a tree. It is not in the tree, which is mounted as it is."""
     return tree.with_name(f"{tree.name}.json")
 
@@ -77,12 +77,12 @@ def damage(settings: Settings, fact: SourceFact, *, whole: bool) -> str:
     assert fact.digest is not None
     place = tree_folder(settings.cache, fact.name, fact.digest)
     try:
-        record = json.loads(_record(place).read_text(encoding="utf-8"))
+        record = json.loads(record_of(place).read_text(encoding="utf-8"))
         digest, files = record["digest"], record["files"]
     except (OSError, ValueError, TypeError, KeyError):
-        return f"{_record(place).name} is missing or cannot be read"
+        return f"{record_of(place).name} is missing or cannot be read"
     if digest != fact.digest or not isinstance(files, dict):
-        return f"{_record(place).name} belongs to another tree"
+        return f"{record_of(place).name} belongs to another tree"
     if whole or _tree(settings, fact, settings.release.sources).prebuilt:
         return inventory.difference(place, files, thorough=True)
     licences = settings.release.sources[fact.name].licence_files
@@ -124,10 +124,10 @@ def make_tree(settings: Settings, fact: SourceFact) -> None:
             fetched = _fetched(settings, fact.name)
             unpack(verified(fetched), inner, fetched.place.strip)
         record = {"digest": fact.digest, "files": inventory.take(inner)}
-        _record(place).unlink(missing_ok=True)
+        record_of(place).unlink(missing_ok=True)
         remove_tree(place)
         inner.rename(place)
-        atomic.write(_record(place), json.dumps(record, sort_keys=True).encode())
+        atomic.write(record_of(place), json.dumps(record, sort_keys=True).encode())
 
 
 def _fetched(settings: Settings, name: str) -> Fetched:

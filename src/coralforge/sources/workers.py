@@ -39,7 +39,8 @@ def run_all(items: Sequence[T], work: Callable[[T], R], jobs: int, cancel: threa
     except BaseException:
         cancel.set()
         for thread in threads:
-            thread.join(_GRACE / count)
+            if thread.is_alive():  # Ctrl-C may come before all are started
+                thread.join(_GRACE / count)
         raise
     return [results[index] for index in range(len(items))]
 

@@ -764,6 +764,22 @@ def test_the_first_failure_cancels_the_other_threads() -> None:
     assert stopped.wait(NET)
 
 
+def test_ctrl_c_before_all_threads_are_started_is_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by trying: it was an internal error."""
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_all(["a", "b", "c"], lambda item: item, 3, threading.Event())
+
+
 def test_a_bug_in_a_thread_reaches_the_caller(bench: Bench, address: str) -> None:
     class Broken(Recorder):
         def emit(self, event: Event) -> None:

@@ -256,13 +256,7 @@ def _facts(options: QuantizeOptions, facts: dict[str, Any], data: bytes) -> dict
 
 def _digest(path: Path) -> str:
     """SHA-256 (hex) of a file; of names and contents of a folder."""
-    if path.is_dir():
-        return fingerprint.of_paths(path)
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return fingerprint.of_paths(path) if path.is_dir() else fingerprint.of_file(path)
 
 
 def _bytes(path: Path) -> int:

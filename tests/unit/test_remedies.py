@@ -58,7 +58,7 @@ AT_HAND = {
     "inspect": {"inspect"},
     "publish": {"release", "verify"},
     "quantize": {"quantize"},
-    "settings.py": BUILDING,
+    "settings": BUILDING,
     "sources": BUILDING,
     "templates.py": {"template"},
     "tflite/model.py": {"compile", "quantize"},

@@ -127,10 +127,10 @@ def test_a_killed_bazel_makes_nothing_and_the_next_one_goes_on(bench: Bench, tri
         where = f"{victim} after {after}, killed: {killed}: {ended}"
         if isinstance(ended, CoralforgeError):
             assert killed, where
-            assert (ended.code, ended.reason) == (ExitCode.BUILD, "build-failed"), where
-            assert ended.details.splitlines()[-2].startswith(f"{NAME}: bazel stopped with exit code") or (
-                victim == "script"
-            ), f"{where}\n{ended.details}"
+            # What ends the container itself is most likely the kernel, for memory.
+            reason = "build-memory" if victim == "script" else "build-failed"
+            assert (ended.code, ended.reason) == (ExitCode.BUILD, reason), where
+            assert victim == "script" or f"{NAME}: bazel stopped with exit code" in ended.details, where
         else:
             assert ended == bench.golden, where
         assert containers_of(bench.client, os.getpid()) == [], where

@@ -88,11 +88,11 @@ def test_the_same_bytes_elsewhere(
     quick = [case for case in others if case.arch is Arch.AARCH64 and not case.variation.compiles]
     for case in [*trial.cases(first, short=1), *trial.cases(others if trial.long else quick, short=1)]:
         if case.arch not in known:
-            known[case.arch] = undisturbed(chain, case.arch)
+            known[case.arch] = made_plainly(chain, case.arch)
         assert build(case) == known[case.arch], case
 
 
-def undisturbed(chain: Chain, arch: Arch) -> dict[str, str]:
+def made_plainly(chain: Chain, arch: Arch) -> dict[str, str]:
     """The digests of an architecture's products, in the chain's own checkout."""
     built = Checkout(chain.root).invoke("bundle", "--arch", arch.value, "--variant", "simulated")
     assert built.status == 0, built.stderr

@@ -26,8 +26,8 @@ RUN = "a run of fetch, unpack, prefix, model, bundle and deb"
 KILLED = Promise(
     "Endings",
     "A run that is killed is taken up by the next one: the same bytes, and no container, folder or half file left",
-    f"kill -9 of {RUN}: at its steps (words to the user, renames, locks, connections, programs; about 330), between "
-    "them where files change (about 3,600) and at any time: 200 drawn in all",
+    f"kill -9 of {RUN}: at its steps (words to the user, renames, removed folders, locks, connections; about 340), "
+    "between them where files change (about 3,600) and at any time: 200 drawn in all",
     "artifacts are copied into the store, and not compared with their records: half a bundle is used. Containers of "
     "dead processes are not removed, nor folders: they stay",
 )

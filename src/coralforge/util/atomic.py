@@ -17,6 +17,7 @@ from coralforge.util.scratch import MARK, alone, hold, remove_anyway, remove_lef
 from coralforge.util.signals import stop_held_back
 
 _MODE = 0o644
+_KERNELS = ("/dev", "/proc")
 _NAME = 50  # characters of a file's name in that of its temporary file; at 4 bytes each it must not become too long
 
 
@@ -62,7 +63,17 @@ def write_all(files: Mapping[Path, bytes]) -> None:
 
 
 def _require_file(path: Path) -> None:
-    """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it."""
+    """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it.
+
+    Nor does who gives "-", as other programs take it for stdout.
+
+    /dev/stdout may be a regular file; its place is the kernel's all the same.
+    """
+    if path.name == "-":
+        raise FileExistsError(errno.EINVAL, "nothing is written to stdout, and no file has that name", str(path))
+    folder = os.path.realpath(path.parent)  # of a loop of links, too
+    if folder in _KERNELS or folder.startswith("/proc/"):
+        raise FileExistsError(errno.EEXIST, "it is the kernel's, and no place for files", str(path))
     try:
         mode = path.stat().st_mode
     except OSError:

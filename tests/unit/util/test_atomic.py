@@ -96,3 +96,23 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
         assert caught.value.filename == str(path)
     assert pipe.is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("folder", ["/dev", "/dev/fd", "/proc/self/fd"])
+def test_no_file_is_put_among_the_kernels(folder: str, tmp_path: Path) -> None:
+    """As root, `--json /dev/stdout > FILE` once took /dev/stdout from the machine: it was a regular file then."""
+    (tmp_path / "link").symlink_to(folder)
+    for path in (Path(folder) / f"coralforge-{os.getpid()}", tmp_path / "link" / f"coralforge-{os.getpid()}"):
+        try:
+            with pytest.raises(FileExistsError, match="the kernel's"):
+                write(path, b"data")
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def test_a_dash_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--json -` once made a file of that name: other programs write to stdout then."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileExistsError, match="stdout"):
+        write(Path("-"), b"data")
+    assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,6 @@ from coralforge.convert import environment
 from coralforge.convert.models import quantize_any
 from coralforge.convert.worker import shapes
 from coralforge.convert.worker.heads import candidates
-from coralforge.convert.worker.names import plain
 from coralforge.convert.worker.request import ConvertRequest, read_request
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
@@ -168,10 +167,6 @@ for reach in (lambda: socket.create_connection(("127.0.0.1", 9)), lambda: socket
         "the converter may not use the network (socket.getaddrinfo)",
         "the converter may not use the network (socket.getaddrinfo)",
     ]
-
-
-def test_names_that_a_signature_can_have() -> None:
-    assert plain(["/model/out:0", "a", "a", "0", "/"]) == ["model_out_0", "a", "a_2", "x0", "x"]
 
 
 @pytest.mark.parametrize(

@@ -314,7 +314,7 @@ def shell(said: Said) -> None:
 
 @verb()
 def lint(said: Said) -> None:
-    """Check all sources: ruff, mypy, import-linter, clang-format and shellcheck."""
+    """Check all sources: ruff, mypy, import-linter, clang-format, shellcheck and the workflows."""
     from coralforge.commands.lint import lint_tools, run_tools
 
     sys.exit(run_tools(ROOT, lint_tools(ROOT)))
@@ -328,7 +328,7 @@ def format_sources(said: Said) -> None:
     sys.exit(run_tools(ROOT, format_tools(ROOT)))
 
 
-@verb(unit=Option("Only the tests that need neither Docker nor a network (seconds).", default=False))
+@verb(unit=Option("Only the tests that need neither Docker nor a network (two minutes).", default=False))
 def test(said: Said) -> None:
     """Check all sources as `invoke lint` does, and run the tests."""
     from coralforge.commands.lint import Tool, lint_tools, run_tools

@@ -18,6 +18,8 @@ PAGES = sorted(
 )
 MODULE = re.compile(r"`([a-z_/]+\.py)`")
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+VARIABLE = re.compile(r'"(CORALFORGE_[A-Z_]+)"')
+SET_FOR_PROGRAMS = {"CORALFORGE_LIB", "CORALFORGE_REPORT", "CORALFORGE_RUN"}  # by the engine itself
 FOLDERS = ("src", "scripts", "docker", "device", "simulator", "tests", "toolchains")
 
 
@@ -64,3 +66,9 @@ def test_every_page_is_found_from_the_readme() -> None:
     linked = {target for target, _ in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
     pages = {str(page) for page in PAGES if page.parent == Path("docs") or page.parent == Path()}
     assert pages - {"README.md"} <= linked
+
+
+def test_every_variable_that_the_engine_reads_is_in_its_table() -> None:
+    read = {name for path in (ROOT / "src").rglob("*.py") for name in VARIABLE.findall(path.read_text())}
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert {f"`{name}`" for name in read - SET_FOR_PROGRAMS} == set(re.findall(r"^\| (`CORALFORGE_\w+`)", page, re.M))

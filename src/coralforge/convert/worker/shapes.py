@@ -9,6 +9,8 @@ from coralforge.convert.worker.read import check_known, check_straight, inputs
 from coralforge.convert.worker.request import ConvertRequest
 from coralforge.errors import CoralforgeError, user_error
 
+CHANNELS = (1, 3, 4)
+"""Channels that pictures have."""
 _SHOWN = 12  # names in an error
 
 

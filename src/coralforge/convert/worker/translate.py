@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from coralforge.convert.worker.read import inputs
-from coralforge.convert.worker.shapes import shape_of
+from coralforge.convert.worker.shapes import CHANNELS, shape_of
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.quantize.worker.names import plain
 
 SIGNATURE = "serving_default"
-CHANNELS = (1, 3, 4)
-"""Channels that pictures have."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 from enum import IntEnum
 
+_LONGEST = 300  # characters of a line that is not ours
+
 
 class ExitCode(IntEnum):
     """Process exit codes; documented in docs/errors.md."""
@@ -83,6 +85,20 @@ def gate_error(brief: str, *, reason: str, details: str = "", remedy: str = "") 
 def smoke_error(brief: str, *, reason: str, details: str = "", remedy: str = "") -> CoralforgeError:
     """A smoke test that failed (exit code 7)."""
     return CoralforgeError(brief, reason=reason, code=ExitCode.SMOKE, details=details, remedy=remedy)
+
+
+def lines_of(error: BaseException, most: int = 6) -> list[str]:
+    """The words of an exception of a library: ``most`` lines at most, each of at most 300 characters.
+
+    Where it says nothing, its class.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return [line[:_LONGEST] for line in lines[:most]]
+
+
+def first_line(error: BaseException) -> str:
+    """The first of :func:`lines_of`."""
+    return lines_of(error, 1)[0]
 
 
 def system_error(error: OSError) -> CoralforgeError | None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, first_line, user_error
 
 MAX_BYTES = 1 << 30  # of a model and its external data; a hundred times what an Edge TPU holds
 _OWN = ("", "ai.onnx")
@@ -36,7 +36,7 @@ def read(path: Path) -> Any:
     except OSError as error:
         raise user_error(f"the model {path} cannot be read: {error.strerror}", reason="model-unreadable") from error
     except Exception as error:  # protobuf's own
-        raise _invalid(path, f"its protocol buffer is damaged ({_said(error)})") from error
+        raise _invalid(path, f"its protocol buffer is damaged ({first_line(error)})") from error
     if not model.graph.node or not model.graph.output:
         raise _invalid(path, "it has no graph")
     if not all(isinstance(text, str) for text in _texts(model.graph)):
@@ -132,7 +132,7 @@ def _load_external(path: Path, model: Any) -> None:
     try:
         load_external_data_for_model(model, str(folder))
     except Exception as error:
-        raise _invalid(path, f"its weights in another file are damaged ({_said(error)})") from error
+        raise _invalid(path, f"its weights in another file are damaged ({first_line(error)})") from error
 
 
 def _texts(graph: Any) -> Iterator[Any]:
@@ -178,7 +178,3 @@ def _too_large(path: Path) -> CoralforgeError:
     return user_error(
         f"{path} has more than {MAX_BYTES >> 20} MiB; a model for an Edge TPU has less", reason="model-too-large"
     )
-
-
-def _said(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__

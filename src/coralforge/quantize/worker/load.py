@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, lines_of, user_error
 from coralforge.quantize.worker import graphs
 from coralforge.quantize.worker.model_config import custom_layers, unknown_layers
 from coralforge.quantize.worker.model_files import Kind, ModelFile
@@ -244,10 +244,9 @@ def _reader(file: ModelFile) -> str:
 
 
 def _failed(model: str, what: str, error: BaseException) -> CoralforgeError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return user_error(
         f"{model} is not a model that can be used: {what}",
         reason="model-load",
-        details="\n".join(line[:300] for line in lines[:6]),
+        details="\n".join(lines_of(error)),
         remedy="see in docs/quantize.md which file needs what; a SavedModel works for most",
     )

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, first_line, user_error
 from coralforge.quantize.worker import hdf5
 
 MAX_CONFIG = 64 << 20  # bytes of JSON
@@ -167,5 +167,4 @@ def invalid(path: Path, what: str) -> CoralforgeError:
 
 
 def _said(error: BaseException) -> str:
-    text = (str(error).splitlines() or [""])[0][:200]
-    return "nested too deep" if isinstance(error, RecursionError) else text or type(error).__name__
+    return "nested too deep" if isinstance(error, RecursionError) else first_line(error)

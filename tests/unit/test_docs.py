@@ -72,3 +72,9 @@ def test_every_variable_that_the_engine_reads_is_in_its_table() -> None:
     read = {name for path in (ROOT / "src").rglob("*.py") for name in VARIABLE.findall(path.read_text())}
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert {f"`{name}`" for name in read - SET_FOR_PROGRAMS} == set(re.findall(r"^\| (`CORALFORGE_\w+`)", page, re.M))
+
+
+def test_every_file_of_the_consumer_project_is_in_its_readme() -> None:
+    folder = ROOT / "templates/consumer"
+    page = (folder / "README.md.j2").read_text(encoding="utf-8")
+    assert [path.name for path in folder.iterdir() if path.suffix in (".h", ".cpp") and path.name not in page] == []

@@ -62,13 +62,29 @@ def write_all(files: Mapping[Path, bytes]) -> None:
 
 
 def _require_file(path: Path) -> None:
-    """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it."""
+    """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it.
+
+    Nor in that of a link like /dev/stdout, though it leads to a file where stdout does: the link would be replaced.
+    """
     try:
         mode = path.stat().st_mode
     except OSError:
         return  # nothing is there, or what is wrong is said when it is written
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise FileExistsError(errno.EEXIST, "it is a device, a pipe or a socket, and no file", str(path))
+    if _stands_for_an_open_file(path):
+        raise FileExistsError(
+            errno.EEXIST, "it stands for a file that is open already, and is none itself", str(path)
+        )
+
+
+def _stands_for_an_open_file(path: Path) -> bool:
+    """Whether the link leads through /proc/PID/fd. There is a file at its end, so it leads in no circle."""
+    while path.is_symlink():
+        if path.parent.resolve().is_relative_to("/proc"):
+            return True
+        path = path.parent / path.readlink()
+    return False
 
 
 def _temporary(path: Path) -> tuple[Path, int]:

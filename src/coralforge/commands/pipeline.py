@@ -134,6 +134,7 @@ def doctor(options: Options) -> None:
             f"{len(lacking)} thing{'s are' if len(lacking) > 1 else ' is'} missing on this machine",
             reason="doctor",
             details="\n".join(f"{finding.name}: {finding.remedy}" for finding in lacking),
+            remedy="get these, or let scripts/bootstrap --install doctor do it",
         )
 
 

@@ -104,6 +104,7 @@ def _unfitting(path: str, error: BaseException) -> CoralforgeError:
         f"{path} is not a valid ONNX model: its operations and shapes do not fit together",
         reason="model-invalid",
         details="\n".join(lines_of(error, 4)),
+        remedy="export it again, with another opset version (13 to 17)",
     )
 
 

@@ -67,7 +67,10 @@ def build(said: Said) -> None:
     *BUILT,
     "compiler",
     *PLANNED,
-    format=Option("tar.gz or deb (Debian packages); repeatable (default: tar.gz).", repeatable=True),
+    format=Option(
+        "tar.gz, deb (Debian packages), debug (symbols); repeatable (default: tar.gz).",
+        repeatable=True,
+    ),
 )
 def bundle(said: Said) -> None:
     """Build everything and pack the bundle for the board."""

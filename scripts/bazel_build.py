@@ -20,6 +20,7 @@ OUT = Path("/out")
 TOOLCHAIN = Path("/opt/coralforge/toolchain.json")
 SYSROOTS = Path("/opt/sysroots")
 BIN = CACHE / "sdk-bin"
+SPLIT = Path(__file__).with_name("split-debug")
 
 # Targets whose file is not named as they are.
 FILES = {
@@ -133,9 +134,14 @@ def install(source: Path, name: str, mode: int = 0o644) -> Path:
 
 
 def strip(target: Path) -> None:
-    """Take out what only a debugger reads; an archive needs its symbols to be linked."""
-    flag = "--strip-debug" if target.suffix == ".a" else "--strip-all"
-    subprocess.run(["llvm-strip", flag, "--enable-deterministic-archives", str(target)], check=True)
+    """Take out what only a debugger reads, and of a shared library keep it below debug/.
+
+    An archive needs its symbols to be linked, and has no debug symbols: it becomes a part of others' programs.
+    """
+    if target.suffix == ".a":
+        subprocess.run(["llvm-strip", "--strip-debug", "--enable-deterministic-archives", str(target)], check=True)
+    else:
+        subprocess.run(["sh", str(SPLIT), str(OUT / "debug"), str(target)], check=True)
 
 
 def run(main: Callable[[dict[str, Any]], None]) -> None:

@@ -85,6 +85,11 @@ def render_bundle(settings: Settings) -> dict[PurePosixPath, File]:
     return _render_folder(settings.project.templates / "bundle", variables(settings))
 
 
+def render_debug(settings: Settings) -> dict[PurePosixPath, File]:
+    """The files beside a bundle's debug symbols, by relative path."""
+    return _render_folder(settings.project.templates / "debug", variables(settings))
+
+
 def render_packaged(settings: Settings, **values: object) -> dict[PurePosixPath, File]:
     """Files for Debian packages: those of lib/ as they are in Debian's folders, and templates/debian.
 

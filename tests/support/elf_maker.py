@@ -32,6 +32,7 @@ class Spec:
     symtab: bool = False
     payload: bytes = b"hello\0"
     section_headers: bool = True
+    build_id: bytes = b""
 
 
 class _Strings:
@@ -66,6 +67,8 @@ def elf(spec: Spec) -> bytes:
     bodies.append((".gnu.version", 0x6FFFFFFF, versym, 3, 0, 2))
     bodies.append((".gnu.version_r", 0x6FFFFFFE, verneed, 2, libraries, 0))
     bodies.append((".rodata", 1, spec.payload, 0, 0, 0))
+    note = struct.pack("<III", 4, len(spec.build_id), 3) + b"GNU\0" + spec.build_id
+    bodies.append((".note.gnu.build-id", 7, note if spec.build_id else b"", 0, 0, 0))
     if spec.symtab:
         bodies.append((".symtab", 2, b"\0" * 24, 2, 1, 24))
     return _lay_out(spec, bodies, tags)
@@ -98,7 +101,7 @@ def _versions(spec: Spec, strings: _Strings) -> tuple[bytes, bytes, bytes, int]:
 
 def _lay_out(spec: Spec, bodies: list[tuple[str, int, bytes, int, int, int]], tags: list[tuple[int, int]]) -> bytes:
     names = _Strings()
-    segments = 4
+    segments = 5
     position = 64 + 56 * segments
     blob, headers, offsets = b"", [b"\0" * 64], {}
     tags_size = 16 * (len(tags) + 4)
@@ -135,6 +138,7 @@ def _segments(spec: Spec, offsets: dict[str, tuple[int, int]], size: int) -> byt
         segment(1, 5, (0, size)),
         segment(2, 6, offsets[".dynamic"]),
         segment(3, 4, offsets[".interp"]) if spec.interpreter else segment(0, 0, (0, 0)),
+        segment(4, 4, offsets[".note.gnu.build-id"]) if spec.build_id else segment(0, 0, (0, 0)),
         segment(0x6474E551, spec.stack, (0, 0)) if spec.stack is not None else segment(0, 0, (0, 0)),
     ]
     return b"".join(parts)

@@ -148,9 +148,10 @@ def _sources_impl(module_ctx):
         name = "coralforge_toolchain",
         files = {
             "BUILD.bazel": "",
-            "toolchain.bzl": "PLATFORMS = %r\nCLANG_MAJOR = %r\n" % (
+            "toolchain.bzl": "PLATFORMS = %r\nCLANG_MAJOR = %r\nPREBUILT = %r\n" % (
                 request["platforms"],
                 request["clang"].partition(".")[0],
+                sorted([name for name, entry in given.items() if entry["prebuilt"]]),
             ),
         },
     )

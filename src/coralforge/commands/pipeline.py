@@ -48,7 +48,7 @@ def bundle(options: Options, formats: Sequence[str], dry_run: bool = False, expl
     print(f"variants: {_variants(settings)}")
     for one, digests in published.items():
         for file, digest in digests.items():
-            print(f"{'bundle' if one.stage is Stage.BUNDLE else 'package'}: {file}\nsha256: {digest}")
+            print(f"{one.noun}: {file}\nsha256: {digest}")
 
 
 def _have(settings: Settings, goal: Stage, dry_run: bool, explain: bool) -> Result | None:

@@ -18,7 +18,7 @@ from elftools.elf.dynamic import DynamicSegment, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
 from elftools.elf.sections import SymbolTableSection
-from elftools.elf.segments import InterpSegment
+from elftools.elf.segments import InterpSegment, NoteSegment
 
 MAGIC = b"\x7fELF"
 MAX_BYTES = 1 << 30
@@ -75,6 +75,11 @@ def read_elf(path: Path) -> Elf:
 def symbols_with(path: Path, index: int) -> list[str]:
     """Names of the undefined dynamic symbols that use version ``index`` of the file; sorted. Raises as read_elf."""
     return _guarded(path, lambda elf: _symbols(elf, index))
+
+
+def build_id(path: Path) -> str | None:
+    """The file's build id in hexadecimal digits, as debuggers look for its symbols by. Raises as read_elf."""
+    return _guarded(path, _build_id)
 
 
 def visible_symbols(data: bytes) -> list[str]:
@@ -190,6 +195,15 @@ def _visible(elf: ELFFile) -> list[str]:
             if shared and symbol["st_other"]["visibility"] not in ("STV_HIDDEN", "STV_INTERNAL"):
                 names.append(str(symbol.name))
     return names
+
+
+def _build_id(elf: ELFFile) -> str | None:
+    for segment in elf.iter_segments():
+        if isinstance(segment, NoteSegment):
+            for note in _limited(segment.iter_notes(), "notes"):
+                if note["n_type"] == "NT_GNU_BUILD_ID" and note["n_name"] == "GNU":
+                    return str(note["n_desc"])
+    return None
 
 
 def _limited(items: Iterable[T], what: str) -> list[T]:

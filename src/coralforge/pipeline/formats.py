@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
+from coralforge.bundle.debug import ENDING
 from coralforge.config.load import unknown
 from coralforge.plan import Stage
 from coralforge.settings import Settings
@@ -19,15 +20,23 @@ class Format(str, Enum):
 
     TAR_GZ = "tar.gz"
     DEB = "deb"
+    DEBUG = "debug"
+    """The debug symbols of its programs and libraries, by themselves."""
 
     @property
     def stage(self) -> Stage:
         """The stage that makes it."""
         return Stage.DEB if self is Format.DEB else Stage.BUNDLE
 
+    @property
+    def noun(self) -> str:
+        """The word for one of its files."""
+        return {Format.TAR_GZ: "bundle", Format.DEB: "package", Format.DEBUG: "debug symbols"}[self]
+
     def digests(self, settings: Settings) -> str:
         """Name of the file with the digests of its files, for ``sha256sum -c``."""
-        return f"{settings.bundle_name}.{'debs' if self is Format.DEB else 'tar.gz'}.sha256"
+        endings = {Format.TAR_GZ: ".tar.gz", Format.DEB: ".debs", Format.DEBUG: f"{ENDING}.tar.gz"}
+        return f"{settings.bundle_name}{endings[self]}.sha256"
 
 
 def formats_of(said: Sequence[str]) -> tuple[Format, ...]:

@@ -34,7 +34,7 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     Stage.LIBRARIES: (
         InputFiles("Bazel workspace", ("toolchains/bazel",)),
         InputFiles("simulator", ("simulator",), without="tests"),
-        InputFiles("scripts/build-sdk", ("scripts/build-sdk", "scripts/bazel_build.py")),
+        InputFiles("scripts/build-sdk", ("scripts/build-sdk", "scripts/bazel_build.py", "scripts/split-debug")),
         _engine("elf", label="gate"),
         _engine("pipeline/build.py"),
     ),
@@ -45,7 +45,7 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     Stage.PROGRAMS: (
         InputFiles("templates/consumer", ("templates/consumer",)),
         InputFiles("toolchains/cmake", ("toolchains/cmake",)),
-        InputFiles("scripts/build-programs", ("scripts/build-programs",)),
+        InputFiles("scripts/build-programs", ("scripts/build-programs", "scripts/split-debug")),
     ),
     Stage.MODEL: (
         _engine(
@@ -57,6 +57,7 @@ INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     ),
     Stage.BUNDLE: (
         InputFiles("licence", ("LICENSE",)),
+        InputFiles("templates/debug", ("templates/debug",)),
         _engine("elf", label="gate"),
         _engine("__init__.py", "pipeline/stages.py", label="version and stages"),
         InputFiles("engine", (f"{_ENGINE}bundle",), without="deb"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coralforge.bundle.assemble import assemble
+from coralforge.bundle.debug import ENDING, assemble_debug
 from coralforge.bundle.describe import BundleInputs
 from coralforge.bundle.manifest import REMOTE, RemoteUsed
 from coralforge.bundle.model_files import bundled_models, locate
@@ -25,7 +26,7 @@ from coralforge.pipeline.survey import Survey
 from coralforge.plan import Action, Stage
 from coralforge.settings import Settings
 from coralforge.sources.trees import trees
-from coralforge.templates import PROGRAMS, render_bundle, render_consumer, write_files
+from coralforge.templates import PROGRAMS, render_bundle, render_consumer, render_debug, write_files
 from coralforge.util.scratch import scratch
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def make_model(context: Context) -> Path:
 
 
 def make_bundle(context: Context) -> Path:
-    """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz`` beside its digest."""
+    """Stage ``bundle``: everything, gated and packed into ``NAME.tar.gz``, and its debug symbols beside it."""
     from coralforge.bundle.pack import pack
     from coralforge.bundle.promises import require_promised
     from coralforge.elf import gate
@@ -114,9 +115,14 @@ def make_bundle(context: Context) -> Path:
     assemble(_bundle_inputs(context), folder)
     gate(folder, _policy(settings))
     require_promised(folder)
+    debug = folder.with_name(folder.name + ENDING)
+    debug.mkdir()
+    made = [context.places[stage] / "debug" for stage in (Stage.LIBRARIES, Stage.PROGRAMS)]
+    assemble_debug(folder, made, render_debug(settings), debug)
     out = context.staging / "out"
     out.mkdir()
-    pack(folder, out / f"{settings.bundle_name}.tar.gz")
+    for one in (folder, debug):
+        pack(one, out / f"{one.name}.tar.gz")
     return out
 
 

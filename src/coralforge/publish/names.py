@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from coralforge.bundle.debug import ENDING
 from coralforge.bundle.manifest import Manifest
 
 ARCHIVE = ".tar.gz"
+DEBUG = f"{ENDING}.tar.gz"
 SBOM = ".cdx.json"
 PROVENANCE = ".intoto.json"
 SUMS = "SHA256SUMS"

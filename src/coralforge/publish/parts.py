@@ -21,6 +21,7 @@ from coralforge.publish.changelog import section
 from coralforge.publish.difference import differing, same
 from coralforge.publish.names import (
     ARCHIVE,
+    DEBUG,
     INSTALLER,
     LATEST,
     NOTES,
@@ -49,26 +50,34 @@ class Part:
     archive: Path
     digest: str
     manifest: Manifest
+    debug: Path
+    """The archive of its debug symbols."""
     packages: tuple[Path, ...]
     """The Debian packages of the bundle."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """The files that a build makes for a release: the bundle, and the Debian packages of it."""
+    """The files that a build makes for a release: the bundle, its debug symbols, and the Debian packages of it."""
 
     archive: Path
+    debug: Path
     packages: tuple[Path, ...]
 
+    @property
+    def others(self) -> tuple[Path, ...]:
+        """All but the bundle."""
+        return (self.debug, *self.packages)
+
     def digests(self) -> dict[str, str]:
-        """The SHA-256 of each package, by its name."""
-        return {path.name: of_file(path) for path in self.packages}
+        """The SHA-256 of each file but the bundle, by its name."""
+        return {path.name: of_file(path) for path in self.others}
 
 
 def make_part(settings: Settings, origin: Origin, folder: Path, sink: Sink, twice: bool = False) -> Part:
-    """Build one platform's bundle and packages, and put them into ``folder`` with SBOM and provenance.
+    """Build one platform's bundle and what belongs to it, and put them into ``folder`` with SBOM and provenance.
 
-    The bundle gets a release's name; packages have theirs.
+    Bundle and debug symbols get a release's name; packages have theirs.
 
     Args:
         twice: build all again, with an empty cache, and refuse it unless both have the same bytes.
@@ -77,24 +86,25 @@ def make_part(settings: Settings, origin: Origin, folder: Path, sink: Sink, twic
         CoralforgeError: as ``run_plan``; with ``twice`` ``release-differs``, exit code 6.
     """
     built = build_products(settings, sink)
-    digest, packages = of_file(built.archive), built.digests()
+    digest = of_file(built.archive)
     manifest = _manifest(built.archive)
     if twice:
         _build_again(settings, built, sink)
     archive = folder / f"{PartName.of(manifest)}{ARCHIVE}"
-    places = [archive, *(folder / name for name in packages)]
+    debug = beside(archive, DEBUG)
+    places = [archive, debug, *(folder / path.name for path in built.packages)]
     folder.mkdir(parents=True, exist_ok=True)
     with atomic.replacing(*places) as copies:
-        for source, copy in zip((built.archive, *built.packages), copies, strict=True):
+        for source, copy in zip((built.archive, *built.others), copies, strict=True):
             shutil.copyfile(source, copy)
-    subjects = {archive.name: digest, **packages}
+    subjects = {archive.name: digest} | {path.name: of_file(path) for path in places[1:]}
     atomic.write_all(
         {
             beside(archive, SBOM): write_sbom(manifest, digest, origin),
             beside(archive, PROVENANCE): write_provenance(subjects, manifest, settings.toolchain, origin),
         }
     )
-    return Part(archive, digest, manifest, tuple(places[1:]))
+    return Part(archive, digest, manifest, debug, tuple(places[2:]))
 
 
 def finish(folder: Path, project: Path, origin: Origin, key: Path | None) -> tuple[Part, ...]:
@@ -131,7 +141,7 @@ def finish(folder: Path, project: Path, origin: Origin, key: Path | None) -> tup
 
 
 def _parts(folder: Path, origin: Origin) -> Iterator[Part]:
-    for archive in sorted(folder.glob(f"*{ARCHIVE}")):
+    for archive in sorted(path for path in folder.glob(f"*{ARCHIVE}") if not path.name.endswith(DEBUG)):
         manifest = packed_manifest(archive)
         wanted = f"{PartName.of(manifest)}{ARCHIVE}" if manifest else "the name of a bundle"
         lacking = [place.name for end in (SBOM, PROVENANCE) if not (place := beside(archive, end)).is_file()]
@@ -142,23 +152,26 @@ def _parts(folder: Path, origin: Origin) -> Iterator[Part]:
             raise _no_part(archive, f"by its content it is {wanted}")
         if wrong := _wrong_papers(archive, digest, manifest, origin):
             raise _no_part(archive, wrong)
-        packages, wrong = _packages(archive, digest)
+        others, wrong = _others(archive, digest)
         if wrong:
             raise _no_part(archive, wrong)
-        yield Part(archive, digest, manifest, packages)
+        debug = beside(archive, DEBUG)
+        yield Part(archive, digest, manifest, debug, tuple(path for path in others if path != debug))
 
 
-def _packages(archive: Path, digest: str) -> tuple[tuple[Path, ...], str]:
-    """The packages of a part, by its provenance; and the fault of one, empty where there is none."""
+def _others(archive: Path, digest: str) -> tuple[tuple[Path, ...], str]:
+    """The files of a part beside its bundle, by its provenance; and the fault of one, empty where there is none."""
     subjects = (one for one in read_statement(archive).subject if one.digest.sha256 != digest)
     said = {one.name or "": one.digest.sha256 for one in subjects}
-    wrong = [name for name, wanted in said.items() if not _is_package(archive.parent, name, wanted)]
+    wrong = [name for name, wanted in said.items() if not _is_there(archive.parent, name, wanted)]
     if wrong:
         return (), f"missing, or not as its provenance says: {', '.join(wrong)}"
+    if beside(archive, DEBUG).name not in said:
+        return (), "its provenance names no debug symbols"
     return tuple(archive.with_name(name) for name in said), ""
 
 
-def _is_package(folder: Path, name: str, digest: str | None) -> bool:
+def _is_there(folder: Path, name: str, digest: str | None) -> bool:
     return Path(name).name == name.strip() != "" and (folder / name).is_file() and of_file(folder / name) == digest
 
 
@@ -183,7 +196,7 @@ def _wrong_papers(archive: Path, digest: str, manifest: Manifest, origin: Origin
 
 def _require_no_others(folder: Path, parts: Sequence[Part]) -> None:
     own = {SUMS, SIGNATURE, LATEST, NOTES, INSTALLER}
-    own |= {beside(part.archive, end).name for part in parts for end in (ARCHIVE, SBOM, PROVENANCE)}
+    own |= {beside(part.archive, end).name for part in parts for end in (ARCHIVE, DEBUG, SBOM, PROVENANCE)}
     own |= {path.name for part in parts for path in part.packages}
     if others := sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in own):
         raise user_error(
@@ -211,10 +224,8 @@ def _latest(parts: Sequence[Part], origin: Origin) -> bytes:
                 "simulated": part.manifest.simulated,
                 "sha256": part.digest,
                 "size": part.archive.stat().st_size,
-                "packages": [
-                    {"name": path.name, "sha256": of_file(path), "size": path.stat().st_size}
-                    for path in part.packages
-                ],
+                "debug": _listed(part.debug),
+                "packages": [_listed(path) for path in part.packages],
             }
             for part in parts
         ],
@@ -236,7 +247,8 @@ def build_products(settings: Settings, sink: Sink) -> Products:
     """All that a release has of one platform, in the cache, built where it is not there. Raises as ``run_plan``."""
     places = run_plan(settings, Stage.DEB, sink).places
     packages = tuple(sorted(places[Stage.DEB].glob("*.deb")))
-    return Products(places[Stage.BUNDLE] / f"{settings.bundle_name}{ARCHIVE}", packages)
+    archive = places[Stage.BUNDLE] / f"{settings.bundle_name}{ARCHIVE}"
+    return Products(archive, beside(archive, DEBUG), packages)
 
 
 def _manifest(archive: Path) -> Manifest:
@@ -254,12 +266,12 @@ def _build_again(settings: Settings, built: Products, sink: Sink) -> None:
         different += [f"{name} differs" for name in first if first[name] != second.get(name)]
         if different:
             raise gate_error(
-                f"{built.archive.name} or a package of it has other bytes when it is built a second time",
+                f"{built.archive.name} or what belongs to it has other bytes when it is built a second time",
                 reason="release-differs",
                 details="\n".join(different[:20]),
                 remedy="run invoke clean and try again; if it stays so, it is a bug in coralforge: please report it",
             )
-    said = f"{built.archive.name} and {len(built.packages)} Debian packages"
+    said = f"{built.archive.name}, its debug symbols and {len(built.packages)} Debian packages"
     sink.emit(Note(f"{said}: built twice, the second time with an empty cache: the same bytes"))
 
 

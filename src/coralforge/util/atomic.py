@@ -17,6 +17,7 @@ from coralforge.util.scratch import MARK, alone, hold, remove_anyway, remove_lef
 from coralforge.util.signals import stop_held_back
 
 _MODE = 0o644
+_KERNELS = ("/dev", "/proc")
 _NAME = 50  # characters of a file's name in that of its temporary file; at 4 bytes each it must not become too long
 
 
@@ -64,27 +65,17 @@ def write_all(files: Mapping[Path, bytes]) -> None:
 def _require_file(path: Path) -> None:
     """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it.
 
-    Nor in that of a link like /dev/stdout, though it leads to a file where stdout does: the link would be replaced.
+    /dev/stdout may be a regular file; its place is the kernel's all the same.
     """
+    folder = os.path.realpath(path.parent)  # of a loop of links, too
+    if folder in _KERNELS or folder.startswith("/proc/"):
+        raise FileExistsError(errno.EEXIST, "it is the kernel's, and no place for files", str(path))
     try:
         mode = path.stat().st_mode
     except OSError:
         return  # nothing is there, or what is wrong is said when it is written
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise FileExistsError(errno.EEXIST, "it is a device, a pipe or a socket, and no file", str(path))
-    if _stands_for_an_open_file(path):
-        raise FileExistsError(
-            errno.EEXIST, "it stands for a file that is open already, and is none itself", str(path)
-        )
-
-
-def _stands_for_an_open_file(path: Path) -> bool:
-    """Whether the link leads through /proc/PID/fd. There is a file at its end, so it leads in no circle."""
-    while path.is_symlink():
-        if path.parent.resolve().is_relative_to("/proc"):
-            return True
-        path = path.parent / path.readlink()
-    return False
 
 
 def _temporary(path: Path) -> tuple[Path, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from coralforge.config.arch import OLD_BOARDS, Arch, Floor
 from coralforge.elf import Policy, Violation, check_tree, gate, policy_for
 from coralforge.elf.contents import scan
-from coralforge.elf.read import NotElf, read_elf, symbols_with
+from coralforge.elf.read import NotElf, build_id, read_elf, symbols_with
 from coralforge.errors import CoralforgeError, ExitCode
 from tests.support.elf_maker import (
     COMMIT,
@@ -291,11 +292,18 @@ def test_matches_across_the_chunks_of_a_big_file_are_found_whole_and_once(tmp_pa
 def test_a_damaged_file_never_crashes_the_gate(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], cut: int
 ) -> None:
-    data = bytearray(program(needed=("libedgetpu.so.1",), symtab=True))
+    data = bytearray(program(needed=("libedgetpu.so.1",), symtab=True, build_id=bytes(20)))
     for offset, value in changes:
         data[offset % len(data)] = value
     path = write(tmp_path_factory.getbasetemp() / "fuzz/bin/program", bytes(data[: len(data) - cut % 40]))
     check_tree(path.parent.parent, POLICY)
+    with suppress(NotElf):
+        build_id(path)
+
+
+def test_a_build_id_is_read_where_there_is_one(tmp_path: Path) -> None:
+    assert build_id(write(tmp_path / "with", program(build_id=bytes(range(20))))) == bytes(range(20)).hex()
+    assert build_id(write(tmp_path / "without", program())) is None
 
 
 @settings(max_examples=100)

@@ -37,6 +37,7 @@ def test_the_archive_is_the_default_and_each_format_counts_once() -> None:
     assert formats_of(["deb", "tar.gz", "deb"]) == (Format.DEB, Format.TAR_GZ)
     assert goal_of(formats_of([])) is Stage.BUNDLE
     assert goal_of(formats_of(["tar.gz", "deb"])) is Stage.DEB
+    assert goal_of(formats_of(["debug"])) is Stage.BUNDLE
 
 
 def test_an_unknown_format_is_an_error_that_names_those_there_are() -> None:

@@ -12,7 +12,7 @@ from coralforge.bundle.assemble import assemble
 from coralforge.bundle.manifest import Manifest, read_manifest
 from coralforge.bundle.pack import pack
 from coralforge.config.load import load_toolchain
-from coralforge.publish.names import PROVENANCE, SBOM, PartName, beside
+from coralforge.publish.names import DEBUG, PROVENANCE, SBOM, PartName, beside
 from coralforge.publish.origin import Origin
 from coralforge.publish.parts import finish
 from coralforge.publish.provenance import write_provenance
@@ -30,6 +30,8 @@ class Release:
 
     folder: Path
     archive: Path
+    debug: Path
+    """Its debug symbols."""
     package: Path
     """A Debian package of the bundle."""
     manifest: Manifest
@@ -63,8 +65,10 @@ def release(tmp_path: Path) -> Release:
     toolchain = load_toolchain(ROOT / "toolchains" / "toolchain.yaml")
     package = folder / "libedgetpu-dev_16.0tf2.14.1_arm64.deb"
     package.write_bytes(b"!<arch>\n")
-    subjects = {archive.name: digest, package.name: of_file(package)}
+    debug = beside(archive, DEBUG)
+    debug.write_bytes(b"symbols")
+    subjects = {archive.name: digest, **{path.name: of_file(path) for path in (debug, package)}}
     beside(archive, PROVENANCE).write_bytes(write_provenance(subjects, manifest, toolchain, ORIGIN))
     key, signers = make_key(tmp_path, "owner")
     finish(folder, ROOT, ORIGIN, key)
-    return Release(folder, archive, package, manifest, key, signers)
+    return Release(folder, archive, debug, package, manifest, key, signers)

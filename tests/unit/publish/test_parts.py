@@ -13,7 +13,7 @@ from coralforge.bundle.manifest import File
 from coralforge.config.load import load_toolchain
 from coralforge.errors import CoralforgeError
 from coralforge.publish.changelog import section
-from coralforge.publish.names import LATEST, NOTES, PROVENANCE, SBOM, SIGNATURE, SUMS, beside
+from coralforge.publish.names import DEBUG, LATEST, NOTES, PROVENANCE, SBOM, SIGNATURE, SUMS, beside
 from coralforge.publish.parts import finish
 from coralforge.publish.provenance import write_provenance
 from coralforge.publish.sbom import file_digests, write_sbom
@@ -34,6 +34,7 @@ def test_latest_names_the_bundle_for_a_board(release: Release) -> None:
     assert (latest["version"], latest["commit"]) == (__version__, ORIGIN.commit)
     assert (one["name"], one["sha256"]) == (release.archive.name, of_file(release.archive))
     assert (one["arch"], one["triple"], one["glibc"]) == ("aarch64", "aarch64-linux-gnu", "2.27")
+    assert one["debug"] == {"name": release.debug.name, "sha256": of_file(release.debug), "size": 7}
     assert one["packages"] == [{"name": release.package.name, "sha256": of_file(release.package), "size": 8}]
 
 
@@ -77,7 +78,7 @@ def test_a_part_without_its_papers_is_refused(release: Release, ending: str) -> 
 
 def test_a_bundle_under_another_name_is_refused(release: Release) -> None:
     other = release.archive.with_name("coralforge-9.9.9-tflite-2.14.1-aarch64-linux-gnu.tar.gz")
-    for ending in (".tar.gz", SBOM, PROVENANCE):
+    for ending in (".tar.gz", DEBUG, SBOM, PROVENANCE):
         beside(release.archive, ending).rename(beside(other, ending))
     with pytest.raises(CoralforgeError) as caught:
         finish(release.folder, ROOT, ORIGIN, None)
@@ -136,6 +137,31 @@ def test_papers_of_an_earlier_build_are_refused(release: Release, ending: str) -
     with pytest.raises(CoralforgeError, match="is no part of release") as caught:
         finish(release.folder, ROOT, ORIGIN, None)
     assert "it is of another bundle" in caught.value.details or "it describes another bundle" in caught.value.details
+
+
+@pytest.mark.parametrize("content", [None, b"another"])
+def test_debug_symbols_that_are_not_the_parts_are_refused(release: Release, content: bytes | None) -> None:
+    release.debug.unlink() if content is None else release.debug.write_bytes(content)
+    with pytest.raises(CoralforgeError, match="is no part of release") as caught:
+        finish(release.folder, ROOT, ORIGIN, None)
+    assert caught.value.details == f"missing, or not as its provenance says: {release.debug.name}"
+
+
+def test_a_part_whose_provenance_names_no_debug_symbols_is_refused(release: Release) -> None:
+    papers = beside(release.archive, PROVENANCE)
+    statement = json.loads(papers.read_bytes())
+    statement["subject"] = [one for one in statement["subject"] if one["name"] != release.debug.name]
+    papers.write_text(json.dumps(statement))
+    release.debug.unlink()
+    with pytest.raises(CoralforgeError, match="is no part of release") as caught:
+        finish(release.folder, ROOT, ORIGIN, None)
+    assert caught.value.details == "its provenance names no debug symbols"
+
+
+def test_debug_symbols_of_no_part_are_not_published(release: Release) -> None:
+    (release.folder / f"coralforge-0.0.0-tflite-2.14.1-arm-linux-gnueabihf{DEBUG}").write_bytes(b"symbols")
+    with pytest.raises(CoralforgeError, match="has more in it than a release"):
+        finish(release.folder, ROOT, ORIGIN, None)
 
 
 @pytest.mark.parametrize("content", [None, b"another"])

@@ -98,23 +98,13 @@ def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
 
 
-@pytest.mark.parametrize("leads", ["/proc/self/fd/{}", "../../../../../../proc/self/fd/{}", "between"])
-def test_a_link_like_dev_stdout_is_not_replaced_by_a_file(tmp_path: Path, leads: str) -> None:
-    """It leads to a file where stdout does; as root, `--html /dev/stdout > FILE` replaced the machine's own link."""
-    link = tmp_path / "link"
-    with (tmp_path / "open").open("w") as stream:
-        (tmp_path / "between").symlink_to(f"/proc/self/fd/{stream.fileno()}")
-        link.symlink_to(leads.format(stream.fileno()))
-        assert link.is_file()
-        with pytest.raises(FileExistsError, match="open already"):
-            write(link, b"new")
-        assert link.is_symlink()
-    assert (tmp_path / "open").read_bytes() == b""
-
-
-def test_a_link_to_a_file_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "old").write_text("old")
-    (tmp_path / "link").symlink_to("old")
-    write(tmp_path / "link", b"new")
-    assert (tmp_path / "link").read_bytes() == b"new"
-    assert (tmp_path / "old").read_text() == "old"
+@pytest.mark.parametrize("folder", ["/dev", "/dev/fd", "/proc/self/fd"])
+def test_no_file_is_put_among_the_kernels(folder: str, tmp_path: Path) -> None:
+    """As root, `--json /dev/stdout > FILE` once took /dev/stdout from the machine: it was a regular file then."""
+    (tmp_path / "link").symlink_to(folder)
+    for path in (Path(folder) / f"coralforge-{os.getpid()}", tmp_path / "link" / f"coralforge-{os.getpid()}"):
+        try:
+            with pytest.raises(FileExistsError, match="the kernel's"):
+                write(path, b"data")
+        finally:
+            path.unlink(missing_ok=True)

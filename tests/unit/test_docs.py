@@ -13,7 +13,15 @@ from tests.conftest import ROOT
 COLUMNS = 120
 PAGES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/*.md", "device/*.md", "simulator/*.md", "tests/data/*.md", "toolchains/bazel/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "device/*.md",
+        "sample/*.md",
+        "simulator/*.md",
+        "tests/data/*.md",
+        "toolchains/bazel/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 MODULE = re.compile(r"`([a-z_/]+\.py)`")

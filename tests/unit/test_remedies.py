@@ -115,8 +115,9 @@ def texts_of(module: Path) -> Iterator[str]:
 
 
 def pages() -> list[Path]:
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("templates/**/*.md.j2")]
-    return sorted([*found, *ROOT.glob("simulator/*.md"), *ROOT.glob("toolchains/**/*.md")])
+    patterns = ("*.md", "templates/**/*.md.j2", "toolchains/**/*.md", "tests/*/**/*.md")
+    folders = (".github", "device", "docs", "sample", "simulator")
+    return sorted(path for one in (*patterns, *(f"{name}/*.md" for name in folders)) for path in ROOT.glob(one))
 
 
 def modules() -> list[Path]:

@@ -16,7 +16,7 @@ from coralforge.errors import gate_error, missing_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.publish import draft
 from coralforge.publish.difference import differing, explain, same
-from coralforge.publish.names import ARCHIVE
+from coralforge.publish.names import ARCHIVE, PROVENANCE, beside
 from coralforge.publish.origin import Origin, find
 from coralforge.publish.parts import Part, build_bundle, finish, fresh_cache, make_part
 from coralforge.publish.verify import Check, read_statement
@@ -155,7 +155,8 @@ def verify(options: Options, request: VerifyRequest) -> None:
         raise user_error("--bundle is missing", reason="option-missing", remedy="--bundle FILE.tar.gz")
     archive = typed(request.bundle).absolute()
     if not archive.is_file():
-        raise user_error(f"{archive} does not exist", reason="bundle-missing", remedy="give --bundle FILE.tar.gz")
+        said = "is no file" if archive.exists() else "does not exist"
+        raise user_error(f"{archive} {said}", reason="bundle-missing", remedy="give --bundle FILE.tar.gz")
     signers = typed(request.signers).absolute() if request.signers else None
     if signers is not None and not signers.is_file():
         raise user_error(
@@ -189,8 +190,10 @@ def _rebuild(options: Options, archive: Path) -> None:
     try:
         statement = read_statement(archive)
     except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = f"{beside(archive, PROVENANCE).name} does not exist" if missing else str(error)
         raise user_error(
-            f"the provenance of {archive.name} cannot be read: {error}",
+            f"the provenance of {archive.name} cannot be read: {why}",
             reason="rebuild-provenance",
             remedy="--rebuild builds what it says, so it has to be beside the bundle",
         ) from error

@@ -123,6 +123,9 @@ def _describe(document: Document, model: type[BaseModel], item: Any) -> str:
     if item["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
         return f"{where}: unknown key {name!r}{_did_you_mean(str(loc[-1]), known)}"
+    if item["type"] in ("model_type", "dict_type"):
+        keys = ", ".join(_fields_at(model, loc))
+        return f"{where}: {name}: a mapping is expected{keys and f', with {keys}'}"
     if item["type"] == "missing":
         return f"{where}: {name!r} is missing"
     text = item["msg"].removeprefix("Value error, ")

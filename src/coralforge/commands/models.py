@@ -197,7 +197,7 @@ def quantize_model(said: Said) -> None:
     """
     from coralforge.console import make_sink
     from coralforge.convert.models import quantize_any
-    from coralforge.quantize.quantize import QuantizeOptions
+    from coralforge.quantize.quantize import QUESTIONS, QuantizeOptions
     from coralforge.quantize.text import report_text
 
     given = {name: value for name, value in vars(said).items() if value is not None}
@@ -205,11 +205,13 @@ def quantize_model(said: Said) -> None:
     if not model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
     given |= {name: _number(name, given[name]) for name in _NUMBERS if name in given}
+    if given.get("random") == 0:
+        raise user_error("--random 0 is no number of samples", reason="quantize-option", remedy="--random 100")
     source = typed(model)
     if not source.name:
         raise user_error(f"--model {model!r} names no model", reason="option-missing", remedy="name a file or folder")
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
-    outputs = tuple(name.strip() for name in given.pop("outputs", "").split(",") if name.strip())
+    outputs = _outputs(given.pop("outputs", None))
     wanted = QuantizeOptions(
         source, place, shape=given.pop("input_shape", ""), html=typed(page) if page else None, **given
     )
@@ -218,6 +220,18 @@ def quantize_model(said: Said) -> None:
     print(report_text(report), end="")
     if wanted.html is not None:
         print(f"HTML: {wanted.html}", file=sys.stderr)
+    if wanted.questions:
+        print(f"Questions: {place.with_suffix(QUESTIONS)}", file=sys.stderr)
+
+
+def _outputs(said: str | None) -> tuple[str, ...]:
+    """The names that --outputs gives."""
+    names = tuple(name.strip() for name in (said or "").split(",") if name.strip())
+    if said is not None and not names:
+        raise user_error(
+            f"--outputs {said!r} names no tensor", reason="quantize-option", remedy="name some, or leave it out"
+        )
+    return names
 
 
 def _number(name: str, text: str) -> int:

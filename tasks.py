@@ -329,12 +329,13 @@ def test(said: Said) -> None:
 @verb(
     only=Option("Only tests whose names match, as pytest's -k."),
     seed=Option("What random cases are drawn with (default: always the same)."),
+    minutes=Option("Let no test begin another case after so long; the table says how many it tried."),
     table=Option("Write the table of promises and results into this Markdown file."),
 )
 def selftest(said: Said) -> None:
     """Try every promise of docs/reliability.md against every fault (hours; `invoke test` tries some of each)."""
     from coralforge.commands.lint import Tool, run_tools
 
-    given = (("-k", said.only), ("--seed", said.seed), ("--table", said.table))
+    given = (("-k", said.only), ("--seed", said.seed), ("--minutes", said.minutes), ("--table", said.table))
     words = [word for name, value in given if value is not None for word in (name, value)]
     sys.exit(run_tools(ROOT, [Tool("pytest", ("tests/reliability", "--long", *words))]))

@@ -334,8 +334,6 @@ def test(said: Said) -> None:
 )
 def selftest(said: Said) -> None:
     """Try every promise of docs/reliability.md against every fault (hours; `invoke test` tries some of each)."""
-    from coralforge.commands.lint import Tool, run_tools
+    from coralforge.commands import boundary, selftest
 
-    given = (("-k", said.only), ("--seed", said.seed), ("--minutes", said.minutes), ("--table", said.table))
-    words = [word for name, value in given if value is not None for word in (name, value)]
-    sys.exit(run_tools(ROOT, [Tool("pytest", ("tests/reliability", "--long", *words))]))
+    boundary.run(selftest.selftest, ROOT, said)

@@ -34,6 +34,7 @@ OF_OTHER_PROGRAMS = {
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
+    "commands/selftest": {"selftest"},
     "board/connection.py": {"deploy"},
     "board": {"board"},
     "bundle/bench.py": {"smoke"},

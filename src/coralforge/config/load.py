@@ -92,7 +92,11 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 def _validate(document: Document, model: type[M]) -> M:
     if not isinstance(document.data, dict):
-        raise user_error(f"{document.where(())}: a mapping is expected", reason="config-invalid")
+        raise user_error(
+            f"{document.where(())}: a mapping is expected",
+            reason="config-invalid",
+            remedy="write `key: value` lines; docs/configuration.md has the keys",
+        )
     found = document.data.get("format")
     if isinstance(found, int) and not isinstance(found, bool) and found != FORMAT:
         raise user_error(

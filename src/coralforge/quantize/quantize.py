@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import user_error
+from coralforge.errors import model_missing, user_error
 from coralforge.events import Sink
 from coralforge.quantize.check import check_quantized
 from coralforge.quantize.converted import Converted
@@ -148,7 +148,7 @@ def check_options(options: QuantizeOptions) -> None:
         f"the output {options.output} does not end in .tflite": options.output.suffix != ".tflite",
     }
     for brief in [text for text, holds in wrong.items() if holds]:
-        raise user_error(brief, reason="quantize-option")
+        raise user_error(brief, reason="quantize-option", remedy="change it, or leave it out")
     _require_source(options.model)
     if not options.samples and not options.random:
         raise user_error(
@@ -157,7 +157,7 @@ def check_options(options: QuantizeOptions) -> None:
             remedy="--samples DIR with pictures like those that the model will see; --random 100 only to try it out",
         )
     if not options.model.exists():
-        raise user_error(f"the model {options.model} does not exist", reason="model-missing")
+        raise model_missing(options.model)
     _check_outputs(options)
 
 
@@ -167,15 +167,15 @@ def _check_outputs(options: QuantizeOptions) -> None:
     beside = [REPORT, *([QUESTIONS] if options.questions else [])]
     outputs = [options.output, *map(options.output.with_suffix, beside), *([options.html] if options.html else [])]
     for output in outputs:
+        another = f"choose another {'--html' if output == options.html else '--output'}"
         if output.resolve() in taken:
-            raise user_error(f"the output {output} is {taken[output.resolve()]}", reason="model-output")
+            raise user_error(
+                f"the output {output} is {taken[output.resolve()]}", reason="model-output", remedy=another
+            )
         taken[output.resolve()] = "another output"
         if output.is_dir() or not output.parent.is_dir():
             why = "it is a folder" if output.is_dir() else "there is no such folder"
-            option = "--html" if output == options.html else "--output"
-            raise user_error(
-                f"{output} cannot be written: {why}", reason="model-write", remedy=f"choose another {option}"
-            )
+            raise user_error(f"{output} cannot be written: {why}", reason="model-write", remedy=another)
 
 
 def _require_source(model: Path) -> None:

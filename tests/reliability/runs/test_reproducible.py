@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ def test_the_same_bytes_elsewhere(
     known = {Arch.AARCH64: golden}
     first, others = cases()
     quick = [case for case in others if case.arch is Arch.AARCH64 and not case.variation.compiles]
-    for case in [*trial.cases(first, short=1), *trial.cases(others if trial.long else quick, short=1)]:
+    rest = trial.cases(others if trial.long else quick, short=1)
+    for case in itertools.chain(trial.cases(first, short=1), rest):
         if case.arch not in known:
             known[case.arch] = made_plainly(chain, case.arch)
         assert build(case) == known[case.arch], case

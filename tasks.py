@@ -347,8 +347,7 @@ def test(said: Said) -> None:
 )
 def selftest(said: Said) -> None:
     """Try every promise of docs/reliability.md against every fault (hours; `invoke test` tries some of each)."""
-    from coralforge.commands.lint import Tool, run_tools
+    from coralforge.commands import boundary
+    from coralforge.commands.selftest import selftest
 
-    given = (("-k", said.only), ("--seed", said.seed), ("--table", said.table))
-    words = [word for name, value in given if value is not None for word in (name, value)]
-    sys.exit(run_tools(ROOT, [Tool("pytest", ("tests/reliability", "--long", *words))]))
+    boundary.run(selftest, ROOT, said.only, said.seed, said.table)

@@ -151,7 +151,7 @@ def write_project(files: Files, destination: Path, force: bool = False) -> None:
         CoralforgeError: ``template-exists`` or ``template-folder``, exit code 2; nothing was written then.
     """
     if destination.exists() and not destination.is_dir():
-        raise user_error(f"{destination} is not a folder", reason="template-folder")
+        raise user_error(f"{destination} is not a folder", reason="template-folder", remedy="choose another --dest")
     changed = [str(n) for n, f in files.items() if _differs(destination / n, f)]
     if changed and not force:
         raise user_error(

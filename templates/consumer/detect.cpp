@@ -19,7 +19,7 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: detect MODEL LABELS [IMAGE] THRESHOLD [--output FILE] [--json[=FILE]] [--top N] [--format NAME]\n"
-    "              [--overlap PART] [--device INDEX] [--threads N] [--timeout S]\n"
+    "              [--overlap PART] [--device INDEX] [--threads N] [--cpu KERNELS] [--timeout S]\n"
     "Finds objects in IMAGE (BMP or PPM) and prints those whose score is at least THRESHOLD (0 to 1): "
     "number,\n"
     "score, class, label, and the box in pixels. Without IMAGE the input is generated. MODEL is an SSD model "

@@ -53,6 +53,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path: Path | None = session.config.getoption("--table")
-    if path is not None:
+    rows = session.config.stash[ROWS].values()
+    if path is not None and rows:
         options = session.config.option
-        write_table(path, session.config.stash[ROWS].values(), options.seed, options.long)
+        write_table(path, rows, options.seed, options.long)

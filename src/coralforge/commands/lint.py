@@ -73,7 +73,7 @@ def run_tools(root: Path, tools: Sequence[Tool]) -> int:
         if stopped:
             return status or ExitCode.CANCELLED
         if status:
-            print(f"lint: {tool.name} {tool.arguments[0] if tool.arguments else ''} found something", file=sys.stderr)
+            print(f"{tool.name} {tool.arguments[0] if tool.arguments else ''} found something", file=sys.stderr)
         failed = failed or status
     return failed
 

@@ -56,7 +56,14 @@ def verify(archive: Path, work: Path, signers: Path | None) -> tuple[Check, ...]
             manifest = read_manifest(folder)
             problems = verify_files(folder)
         except CoralforgeError as error:
-            return (*checks, Check("content", False, f"{error.brief} {error.details}".strip()))
+            return (
+                *checks,
+                Check(
+                    "content",
+                    False,
+                    ": ".join(text for text in (error.brief, error.details.replace("\n", "; ")) if text),
+                ),
+            )
     checks.append(_content(manifest, problems))
     return (*checks, *(_as_listed(archive, check) for check in papers(archive, manifest, digest)))
 

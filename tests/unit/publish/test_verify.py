@@ -159,3 +159,9 @@ def test_sums_without_end_are_not_read(release: Release) -> None:
         stream.write(bytes(2 << 20))
     found = results(release, release.signers)
     assert (found["digest"], found["signature"]) == (False, False)
+
+
+def test_what_is_no_bundle_is_said_in_a_sentence(release: Release) -> None:
+    release.archive.write_text("no archive")
+    found = next(one for one in verify(release.archive, release.folder, None) if one.name == "content")
+    assert f"known here: archive: {release.archive}" in str(found)

@@ -200,48 +200,34 @@ def board(said: Said) -> None:
 
 
 @verb(
-    model=Option("The model: .keras or .h5 of Keras 2 or 3, the folder of a SavedModel, or .onnx.", default=""),
-    samples=Option(
-        "What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION.", default=""
-    ),
+    model=Option("The model: .keras or .h5 of Keras 2 or 3, the folder of a SavedModel, or .onnx."),
+    samples=Option("What to calibrate with: a folder of images, an .npz or .npy file, or MODULE:FUNCTION."),
     output=Option("Where the quantized model goes (default: X_quant.tflite beside the model)."),
-    preprocess=Option(
-        "How pixels are scaled: auto, raw, 0..1, -1..1, torch, caffe or mean=M,std=S (default: auto).", default="auto"
-    ),
-    io=Option("Type of inputs and outputs: uint8 or int8 (default: uint8).", default="uint8"),
-    random=Option("Calibrate with that many RANDOM samples; for trying out only: nothing is verified.", default="0"),
-    max_samples=Option(
-        "Take at most that many samples, a fifth of them to compare with (default: 500).", default="500"
-    ),
-    signature=Option("Which signature of a SavedModel (default: serving_default, or the only one).", default=""),
-    input_shape=Option("Sizes of an input that the model leaves open, without the batch: 224x224x3.", default=""),
+    preprocess=Option("How pixels are scaled: auto, raw, 0..1, -1..1, torch, caffe or mean=M,std=S (default: auto)."),
+    io=Option("Type of inputs and outputs: uint8 or int8 (default: uint8)."),
+    random=Option("Calibrate with that many RANDOM samples; for trying out only: nothing is verified."),
+    max_samples=Option("Take at most that many samples, a fifth of them to compare with (default: 500)."),
+    signature=Option("Which signature of a SavedModel (default: serving_default, or the only one)."),
+    input_shape=Option("Sizes of an input that the model leaves open, without the batch: 224x224x3."),
     trust=Option("Run code that the model file has in it (Lambda layers).", default=False),
-    timeout=Option("Give up after that many seconds (default: 7200).", default="7200"),
-    memory=Option("MiB that TensorFlow may take (default: three quarters of the machine's).", default="0"),
+    timeout=Option("Give up after that many seconds (default: 7200)."),
+    memory=Option("MiB that TensorFlow may take (default: three quarters of the machine's)."),
     evaluate=Option(
         "Labelled samples, to say how often the model is right: a folder with a folder of images for each class, "
-        "or an .npz with an array 'labels'. Of --samples itself, those it was calibrated with are left out.",
-        default="",
+        "or an .npz with an array 'labels'. Of --samples itself, those it was calibrated with are left out."
     ),
-    labels=Option("A file with one class a line, in the order of the model's scores, for --evaluate.", default=""),
-    max_evaluate=Option("Evaluate with at most that many samples (default: 2000).", default="2000"),
-    questions=Option(
-        "Put so many samples that are held out into X.questions.bin, to ask a device (default: 0).", default="0"
-    ),
+    labels=Option("A file with one class a line, in the order of the model's scores, for --evaluate."),
+    max_evaluate=Option("Evaluate with at most that many samples (default: 2000)."),
+    questions=Option("Put so many samples that are held out into X.questions.bin, to ask a device (default: 0)."),
     layers=Option("Say which layers lose most in any case, not only where the result is bad.", default=False),
     html=Option("Also write the report as a page, with histograms and the layers that lose most."),
-    outputs=Option("Names of tensors where an ONNX model is to end, with commas (default: its outputs).", default=""),
+    outputs=Option("Names of tensors where an ONNX model is to end, with commas (default: its outputs)."),
 )
 def quantize(said: Said) -> None:
     """Quantize a model of Keras, TensorFlow or ONNX to a .tflite of full integers."""
     from coralforge.commands import boundary, models
 
-    options = {"samples": said.samples, "preprocess": said.preprocess, "io": said.io, "signature": said.signature}
-    options |= {"shape": said.input_shape, "trust": said.trust, "evaluate": said.evaluate, "labels": said.labels}
-    options |= {"layers": said.layers, "html": said.html}
-    numbers = {"random": said.random, "max_samples": said.max_samples, "timeout": said.timeout, "memory": said.memory}
-    numbers |= {"max_evaluate": said.max_evaluate, "questions": said.questions}
-    boundary.run(models.quantize_model, said.model, said.output, options, numbers, said.outputs)
+    boundary.run(models.quantize_model, said)
 
 
 @verb(
@@ -317,7 +303,7 @@ def shell(said: Said) -> None:
 
 @verb()
 def lint(said: Said) -> None:
-    """Check all sources: ruff, mypy, import-linter, clang-format and shellcheck."""
+    """Check all sources: ruff, mypy, import-linter, clang-format, shellcheck and the workflows."""
     from coralforge.commands.lint import lint_tools, run_tools
 
     sys.exit(run_tools(ROOT, lint_tools(ROOT)))
@@ -331,7 +317,7 @@ def format_sources(said: Said) -> None:
     sys.exit(run_tools(ROOT, format_tools(ROOT)))
 
 
-@verb(unit=Option("Only the tests that need neither Docker nor a network (seconds).", default=False))
+@verb(unit=Option("Only the tests that need neither Docker nor a network (two minutes).", default=False))
 def test(said: Said) -> None:
     """Check all sources as `invoke lint` does, and run the tests."""
     from coralforge.commands.lint import Tool, lint_tools, run_tools
@@ -343,11 +329,11 @@ def test(said: Said) -> None:
 @verb(
     only=Option("Only tests whose names match, as pytest's -k."),
     seed=Option("What random cases are drawn with (default: always the same)."),
+    minutes=Option("Let no test begin another case after so long; the table says how many it tried."),
     table=Option("Write the table of promises and results into this Markdown file."),
 )
 def selftest(said: Said) -> None:
     """Try every promise of docs/reliability.md against every fault (hours; `invoke test` tries some of each)."""
-    from coralforge.commands import boundary
-    from coralforge.commands.selftest import selftest
+    from coralforge.commands import boundary, selftest
 
-    boundary.run(selftest, ROOT, said.only, said.seed, said.table)
+    boundary.run(selftest.selftest, ROOT, said)

@@ -19,13 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 def main() -> None:
     """Parse the flags, and do what `invoke quantize` does."""
     from coralforge.commands import boundary, models
+    from coralforge.commands.options import Said
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-m", "--model", required=True, help="a .keras or .h5 file, or the folder of a SavedModel")
     parser.add_argument("-o", "--output", help="where the .tflite goes (default: MODEL_quant.tflite)")
     parser.add_argument("-n", "--count", default="100", help="how many random samples (default: 100)")
     arguments = parser.parse_args()
-    boundary.run(models.quantize_model, arguments.model, arguments.output, {}, {"random": arguments.count})
+    said = Said(model=arguments.model, output=arguments.output, random=arguments.count)
+    boundary.run(models.quantize_model, said)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ SECONDS = 10.0
 
 
 class Tunnel:
-    """One port, and the server behind it (``pipeline/tunnels.py`` says what is known of it)."""
+    """One port, and the server behind it (``pipeline/remote/tunnels.py`` says what is known of it)."""
 
     def __init__(self, tunnel: dict[str, Any], shown: dict[str, str]) -> None:
         self.tunnel = tunnel

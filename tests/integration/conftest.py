@@ -86,6 +86,14 @@ def copy_project(destination: Path) -> Checkout:
     return Checkout(Path(shutil.copytree(ROOT, destination, ignore=skipped, symlinks=True)))
 
 
+@pytest.fixture(scope="module")
+def runner() -> Iterator[DockerRunner]:
+    """Runs containers, as builds do."""
+    runner = DockerRunner()
+    yield runner
+    runner.client.close()
+
+
 @pytest.fixture(scope="session")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """One checkout for all tests that only read it."""

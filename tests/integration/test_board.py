@@ -47,13 +47,6 @@ exit STATUS
 """
 
 
-@pytest.fixture(scope="module")
-def runner() -> Iterator[DockerRunner]:
-    runner = DockerRunner()
-    yield runner
-    runner.client.close()
-
-
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
     """Collect the sockets within the test, where the filter above holds."""

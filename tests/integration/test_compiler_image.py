@@ -97,13 +97,6 @@ class Archives:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[DockerRunner]:
-    runner = DockerRunner()
-    yield runner
-    runner.client.close()
-
-
-@pytest.fixture(scope="module")
 def unreachable(runner: DockerRunner, tmp_path_factory: pytest.TempPathFactory) -> CoralforgeError:
     """What happens where no archive answers. It leaves the base image, which others need."""
     with pytest.raises(CoralforgeError) as caught:

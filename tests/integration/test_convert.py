@@ -157,7 +157,12 @@ class TestDetectors:
     """Boxes and scores of YOLO models get a scale each."""
 
     @pytest.mark.parametrize(
-        ("model", "boxes", "scores"), [("v5.onnx", [1, 240, 4], [1, 240, 6]), ("v8.onnx", [1, 4, 80], [1, 5, 80])]
+        ("model", "boxes", "scores"),
+        [
+            ("v5.onnx", [1, 240, 4], [1, 240, 6]),
+            ("v8.onnx", [1, 4, 80], [1, 5, 80]),
+            ("turned.onnx", [1, 80, 4], [1, 80, 5]),
+        ],
     )
     def test_boxes_and_scores_are_parted(
         self, models: Path, tmp_path: Path, model: str, boxes: list[int], scores: list[int]

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,11 @@ import pytest
 import yaml
 
 from coralforge.containers.docker import DockerRunner
-from coralforge.containers.image_maker import ImageMaker
-from coralforge.containers.toolchain import builder
 from coralforge.errors import CoralforgeError
-from coralforge.events import Note, Recorder
-from coralforge.pipeline.build import BazelJob, BuildEnvironment, run_bazel
-from coralforge.pipeline.remote import connected
-from coralforge.settings import Cache, Options, Project, resolve
-from coralforge.sources.fetch import fetch_all
-from coralforge.sources.trees import make_tree, survey_sources, to_fetch, trees
-from coralforge.util.fingerprint import of_file
+from coralforge.settings import Cache
 from tests.support.buildgrid import INSTANCE, OLDEST, Server, bridge, install, serve
 from tests.support.pki import Authority
-from tests.support.small_build import NAME, add_script
+from tests.support.small_build import ACTIONS, Built, SmallBuild
 
 pytestmark = [
     pytest.mark.docker,
@@ -38,20 +30,11 @@ pytestmark = [
 
 
 @dataclass(frozen=True)
-class Built:
-    """A build of libusb: its digest, and the sentences for the user."""
-
-    digest: str
-    notes: list[str]
-
-
-@dataclass(frozen=True)
 class Bench:
     """Builds libusb, each time with an empty Bazel cache in a folder of its own."""
 
-    project: Project
+    small: SmallBuild
     server: Server
-    runner: DockerRunner
     scratch: Path
 
     def build(self, name: str, **changes: Any) -> Built:
@@ -66,24 +49,12 @@ class Bench:
             "headers": {"authorization": {"env": "TOKEN_OF_THE_TEST", "prefix": "Bearer "}},
             **changes,
         }
-        text = (self.project.pipeline).read_text().partition("\nlimits:")[0]
+        text = self.small.project.pipeline.read_text().partition("\nlimits:")[0]
         text += "\n" + yaml.safe_dump({"limits": {"disk_cache_mb": 64}})
         if said["cache"] is not None:
             text += "\n" + yaml.safe_dump({"remote": said})
-        (self.project.pipeline).write_text(text)
-        return self._run(name)
-
-    def _run(self, name: str) -> Built:
-        settings = resolve(self.project, Options(variants=("simulated",)))
-        facts, sink, staging = survey_sources(settings), Recorder(), self.scratch / name / "staging"
-        staging.mkdir(parents=True)
-        own = replace(settings, cache=Cache(self.scratch / name / "cache"))
-        environment = BuildEnvironment(own, self.runner, builder(settings).tag, sink)
-        job = BazelJob("libusb", NAME, trees(settings, facts), {})
-        with connected(environment) as environment:
-            out = run_bazel(environment, job, "0" * 16, staging)
-        notes = [event.text for event in sink.events if isinstance(event, Note)]
-        return Built(of_file(out / "libusb-1.0.so.0"), notes)
+        self.small.project.pipeline.write_text(text)
+        return self.small.run(Cache(self.scratch / name / "cache"), self.scratch / name / "staging")
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +70,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def bench(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     scratch = tmp_path_factory.mktemp("remote")
-    project = add_script(scratch / "project")
-    settings = resolve(project, Options(variants=("simulated",)))
-    runner, sink = DockerRunner(), Recorder()
-    fetch_all(to_fetch(settings), settings.cache.root, settings.mirrors, sink)
-    for fact in survey_sources(settings):
-        if not fact.unpacked:
-            make_tree(settings, fact)
-    ImageMaker.of(settings, runner.client, sink).ensure(builder(settings))
-    yield Bench(project, server, runner, scratch)
+    runner = DockerRunner()
+    yield Bench(SmallBuild.prepare(scratch / "project", runner), server, scratch)
     runner.client.close()
 
 
@@ -127,7 +91,7 @@ def test_a_second_build_takes_all_from_the_cache_and_gives_the_same_bytes(bench:
     first = bench.build("first")
     assert remote_hits(first) == 0
     second = bench.build("second")
-    assert remote_hits(second) == 11 and "local" not in second.notes[-1]
+    assert remote_hits(second) == ACTIONS and "local" not in second.notes[-1]
     assert alone.digest == first.digest == second.digest
     secret = bench.server.token.encode()
     assert [path for path in bench.scratch.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
@@ -140,7 +104,7 @@ def test_without_a_server_the_disk_cache_has_what_was_built_here(bench: Bench) -
     subprocess.run(["cp", "-a", kept, bench.scratch / "filled/cache"], check=True)  # with its owner
     bench.build("filled", cache=None)
     [log] = (bench.scratch / "filled/cache/logs").iterdir()
-    assert "11 disk cache hit" in log.read_text()
+    assert f"{ACTIONS} disk cache hit" in log.read_text()
 
 
 def test_a_wrong_token_ends_the_build_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

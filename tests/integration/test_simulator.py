@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,13 +85,6 @@ class Bench:
 
 def settings_for(arch: Arch) -> Settings:
     return resolve(Project(ROOT), Options(arch=arch.value))
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[DockerRunner]:
-    runner = DockerRunner()
-    yield runner
-    runner.client.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +62,6 @@ TOO_NEW = (
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     return resolve(Project(ROOT), Options())
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[DockerRunner]:
-    runner = DockerRunner()
-    yield runner
-    runner.client.close()
 
 
 @pytest.fixture(scope="module")

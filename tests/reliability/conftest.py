@@ -13,7 +13,7 @@ from coralforge.util.fingerprint import of_file
 from tests.conftest import ROOT
 from tests.integration.conftest import bundle, cli  # noqa: F401 - fixtures: the bundle that all tests share
 from tests.support.cache_lab import CacheLab
-from tests.support.promises import SEED, Promise, Row, Trial, collect, write_table
+from tests.support.promises import SEED, Form, Promise, Row, Trial, collect, write_table
 
 ROWS = pytest.StashKey[dict[Promise, Row]]()
 
@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("reliability", "the fault matrix (tests/reliability)")
     group.addoption("--long", action="store_true", help="try every case, as invoke selftest does")
     group.addoption("--seed", type=int, default=SEED, help="what random cases are drawn with (default: %(default)s)")
+    group.addoption("--minutes", type=float, help="let no test begin another case after so long")
     group.addoption("--table", type=Path, help="write the table of promises into this Markdown file")
 
 
@@ -32,7 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def trial(request: pytest.FixtureRequest) -> Trial:
     """How many cases to try."""
-    return Trial(seed=request.config.getoption("--seed"), long=request.config.getoption("--long"))
+    return Trial(form_of(request.config))
+
+
+def form_of(config: pytest.Config) -> Form:
+    """How much this run tries."""
+    return Form(config.getoption("--seed"), config.getoption("--long"), config.getoption("--minutes"))
 
 
 @pytest.fixture(scope="module")
@@ -55,5 +61,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path: Path | None = session.config.getoption("--table")
     rows = session.config.stash[ROWS].values()
     if path is not None and rows:
-        options = session.config.option
-        write_table(path, rows, options.seed, options.long)
+        write_table(path, rows, form_of(session.config))

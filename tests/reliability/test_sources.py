@@ -18,11 +18,12 @@ from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
 from coralforge.sources.debian import OVERRIDE, SNAPSHOT
 from coralforge.sources.fetch import fetch_all
+from coralforge.sources.pace import Pace
 from coralforge.sources.partial import PartialDownload
 from coralforge.sources.records import Wanted
 from coralforge.sources.transfer import Policy
 from tests.support import bad_server as bad
-from tests.support.bad_server import DRIPS, FAULTS, BadServer, Drip, Fault
+from tests.support.bad_server import DRIPPING, DRIPS, FAULTS, BadServer, Drip, Fault
 from tests.support.patience import NET, growing_limits
 from tests.support.promises import Promise, Trial, promised
 
@@ -155,18 +156,19 @@ def test_without_its_digest_a_flipped_bit_is_admitted(
 SLOW = Promise(
     CHAPTER,
     "A server that drips, stalls or says nothing is left for the next place",
-    "a byte every 20 ms, half a file and then nothing, nothing at all; in each position",
-    "no least is asked for: the client takes all drips",
+    f"a word every 20 ms, for ever, as {', '.join(DRIPPING)}; half a file and then nothing, nothing at all; in each "
+    "position",
+    "no clock for a whole answer, only for each read: the client takes all drips",
 )
 
 
 @promised(SLOW)
 def test_a_server_that_drips_or_stalls_is_left(server: BadServer, tmp_path: Path, trial: Trial) -> None:
     number = itertools.count()
-    for case in trial.cases(cases(("drip", "stalled", "silent")), short=3):
+    for case in trial.cases(cases((*DRIPPING, "stalled", "silent")), short=6):
         for limit in growing_limits():  # a busy machine may be too slow for the places that are fine, too
-            slow: dict[str, Fault] = {"drip": Drip(), "stalled": bad.stalled, "silent": bad.silent}
-            fault = slow[case.fault]
+            stops: dict[str, Fault] = {"stalled": bad.stalled, "silent": bad.silent}
+            fault = stops.get(case.fault) or Drip(case.fault)
             case.arrange(server, fault)
             bench = Bench(tmp_path / str(next(number)), server, case.sized)
             found = bench.fetch(Policy(attempts=1, connect=NET, read=limit, cap=1 << 20))
@@ -177,11 +179,14 @@ def test_a_server_that_drips_or_stalls_is_left(server: BadServer, tmp_path: Path
 
 
 @promised(SLOW, control=True)
-def test_without_a_least_all_drips_are_taken(server: BadServer, tmp_path: Path) -> None:
-    drip = Drip()
-    Case("drip", "github", "missing", sized=True).arrange(server, drip)
-    bench = Bench(tmp_path, server, sized=True)
-    bench.fetch(Policy(attempts=1, connect=NET, read=NET, least=0, cap=1 << 20))
+@pytest.mark.parametrize("what", DRIPPING)
+def test_without_a_clock_for_all_of_it_all_drips_are_taken(
+    server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(Pace, "left", lambda self: NET)
+    drip = Drip(what, most=DRIPS)
+    Case(what, "github", "missing", sized=True).arrange(server, drip)
+    Bench(tmp_path, server, sized=True).fetch(Policy(attempts=1, connect=NET, read=0.01, cap=1 << 20))
     assert drip.taken == DRIPS
 
 

@@ -8,14 +8,16 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from urllib.parse import unquote
 
 HTML = b"<!DOCTYPE html><title>Log in</title>" + b"<p>Please log in to use this network.</p>" * 500
-DRIPS = 200
+DRIPS = 50
 PAUSE = 0.02  # seconds between two drips
 
 
@@ -183,13 +185,24 @@ def to_another_file(asked: Asked) -> None:
     asked.answer(307, Location="/elsewhere")
 
 
+def to_another_file_with_a_body_that_never_comes(asked: Asked) -> None:
+    asked.answer(302, length=1 << 40, Location="/elsewhere")
+    silent(asked)
+
+
+def silent(asked: Asked) -> None:
+    """No answer at all, or none any more, until the client goes."""
+    asked.handler.connection.recv(1)
+
+
 FAULTS: dict[str, Fault] = {
     one.__name__.replace("_", " "): one
     for one in (
         flip, truncated, cut, cut_without_a_length, empty, longer, longer_without_a_length, huge, wrong_length,
         html, packed, in_bad_chunks, in_chunks_of_nonsense, part_of_another, no_content,
         unauthorized, forbidden, broken, unavailable, reset_at_once, reset_midway, not_http,
-        endless_headers, endless_header, circle, longer_and_longer, to_another_file, missing,
+        endless_headers, endless_header, circle, longer_and_longer, to_another_file,
+        to_another_file_with_a_body_that_never_comes, missing,
     )
 }  # fmt: skip
 NUMBERS = ("many", "-5", "1e3", "0x10", "\xb2", "9" * 5000, " ", "5, 6")
@@ -206,30 +219,40 @@ FAULTS |= {f"redirect to {text[:24]!r}": redirect(text) for text in LOCATIONS}
 def stalled(asked: Asked) -> None:
     """Half of it, and then nothing until the client goes."""
     asked.answer(200, asked.body[: len(asked.body) // 2], length=len(asked.body))
-    asked.handler.connection.recv(1)
+    silent(asked)
 
 
-def silent(asked: Asked) -> None:
-    """No answer at all, until the client goes."""
-    asked.handler.connection.recv(1)
+_HEAD = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPPING: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
+    "its body": lambda body: (_HEAD + b"Content-Length: %d\r\n\r\n" % len(body), b"x"),
+    "its status": lambda body: (b"HTTP/1.1 200 ", b"O"),
+    "its headers": lambda body: (_HEAD + b"X: ", b"y"),
+    "answers before the answer": lambda body: (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "the length of a chunk": lambda body: (_CHUNKED + b"5;", b"x"),
+    "headers after the body": lambda body: (_CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(body), body), b"X: y\r\n"),
+}
+"""By what drips: what comes at once of an answer with a body, and what then comes again and again, slowly."""
 
 
 @dataclass
 class Drip:
-    """A byte now and then; counts how many the client took."""
+    """A word now and then, for ever, or ``most`` times; counts how many one client took."""
 
+    what: str
+    """In DRIPPING."""
+    most: float = inf
     taken: int = 0
-    gone: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, asked: Asked) -> None:
-        asked.answer(200, length=len(asked.body))
-        try:
-            for at in range(DRIPS):
-                asked.send(asked.body[at : at + 1])
-                self.taken += 1
-                self.gone.wait(PAUSE)
-        finally:
-            asked.reset()
+        at_once, word = DRIPPING[self.what](asked.body)
+        asked.send(at_once)
+        self.taken = 0
+        while self.taken < self.most:
+            time.sleep(PAUSE)
+            asked.send(word)
+            self.taken += 1
+        asked.reset()
 
 
 @dataclass
@@ -263,6 +286,8 @@ def bad_server() -> Iterator[BadServer]:
     served: list[BadServer] = []
 
     class Handler(BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True  # else a body waits 40 ms for the client's word that it has the headers
+
         def do_GET(self) -> None:
             served[0].serve(self)
 

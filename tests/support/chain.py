@@ -6,6 +6,7 @@ Debian packages in a container: every stage but the two that compile.
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -90,7 +91,12 @@ class Chain:
         return ("bundle", *options, "--format", "tar.gz", "--format", "deb")
 
     def prepare(self) -> None:
-        """Fill the cache from the user's: what compiles, downloads, trees. Packages are not compressed, for speed."""
+        """Fill the cache from the user's: what compiles, downloads, trees.
+
+        For speed packages are not compressed, and Python's byte code is there, also where no run writes it.
+        """
+        for code in (self.root / "src", self.root / "tests" / "support"):
+            assert compileall.compile_dir(code, quiet=1)
         script = self.root / "scripts" / "build-packages"
         text = script.read_text(encoding="utf-8")
         assert "-Zxz" in text or "-Znone" in text
@@ -131,10 +137,11 @@ class Chain:
         remove_tree(self.cache.last)
         remove_tree(self.output)
 
-    def forget(self, stage: Stage) -> None:
-        """Remove the artifacts of one stage, and what users got."""
-        for path in self.cache.artifacts.glob(f"{stage.value}-*"):
-            remove_tree(path)
+    def forget(self, *stages: Stage) -> None:
+        """Remove the artifacts of some stages, and what users got."""
+        for stage in stages:
+            for path in self.cache.artifacts.glob(f"{stage.value}-*"):
+                remove_tree(path)
         remove_tree(self.output)
 
     def run(self, arguments: Sequence[str], plan: Plan | None = None, **environment: str) -> Ended:
@@ -168,7 +175,10 @@ class Chain:
         return {path.name: of_file(path) for path in sorted(self.output.iterdir())} if self.output.is_dir() else {}
 
     def leftovers(self) -> list[str]:
-        """Half files and folders, and damaged artifacts: none may be there when nothing runs."""
+        """Half files and folders, and damaged artifacts: none may be there when nothing runs.
+
+        Of artifacts that were there from the beginning, only lengths and times are read.
+        """
         cache = self.cache
         found = [path for folder in (cache.tmp, cache.work) if folder.is_dir() for path in folder.iterdir()]
         found += [path for path in self.output.iterdir() if path.name.startswith(".")] if self.output.is_dir() else []
@@ -176,7 +186,9 @@ class Chain:
         found += [path for path in parts.glob("*") if path.suffix != ".lock"]
         problems = [str(path) for path in found]
         for action in self._actions(Stage.DEB):
-            if store.location(cache, action).exists() and (problem := store.damage(cache, action, thorough=True)):
+            made = store.location(cache, action).exists()
+            thorough = action.stage not in self.kept
+            if made and (problem := store.damage(cache, action, thorough=thorough)):
                 problems.append(f"{action.artifact}: {problem}")
         return problems
 

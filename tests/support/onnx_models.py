@@ -162,8 +162,11 @@ def yolo_v5(place: Path) -> None:
     make.save(place, [("images", ["batch", 3, SIDE, SIDE])], ["output0"])
 
 
-def yolo_v8(place: Path) -> None:
-    """[1, 4 + classes, N]: the distance to each edge as a distribution over 16 bins, scores beside it."""
+def yolo_v8(place: Path, turned: bool = False) -> None:
+    """[1, 4 + classes, N]: the distance to each edge as a distribution over 16 bins, scores beside it.
+
+    ``turned``: [1, N, 4 + classes], by a transposition that leaves out the order of axes, which then are reversed.
+    """
     make, levels = Graph(), []
     for data, side, _ in grids(make):
         both = make.add(
@@ -172,9 +175,9 @@ def yolo_v8(place: Path) -> None:
         levels.append(make.reshape(both, 1, 4 * BINS + CLASSES, side * side))
     count = sum((SIDE // stride) ** 2 for stride in (8, 16))
     bins, scores = make.split(make.add("Concat", *levels, axis=2), 1, 4 * BINS, CLASSES)
-    turned = make.add("Transpose", make.reshape(bins, 1, 4, BINS, count), perm=[0, 2, 1, 3])
+    parts = make.add("Transpose", make.reshape(bins, 1, 4, BINS, count), perm=[0, 2, 1, 3])
     steps = make.weight(np.arange(BINS, dtype=np.float32).reshape(1, BINS, 1, 1))
-    distances = make.reshape(make.add("Conv", make.add("Softmax", turned, axis=1), steps), 1, 4, count)
+    distances = make.reshape(make.add("Conv", make.add("Softmax", parts, axis=1), steps), 1, 4, count)
     before, behind = make.split(distances, 1, 2, 2)
     points = [places(SIDE // stride).reshape(2, -1) + np.float32(0.5) for stride in (8, 16)]
     centre = make.weight(np.concatenate(points, 1)[None])
@@ -183,7 +186,10 @@ def yolo_v8(place: Path) -> None:
     boxes = make.add("Concat", middle, make.add("Sub", high, low), axis=1)
     strides = np.repeat(np.array([8, 16], np.float32), [(SIDE // stride) ** 2 for stride in (8, 16)])
     scaled = make.add("Mul", boxes, make.weight(strides[None, None]))
-    make.add("Concat", scaled, make.add("Sigmoid", scores), axis=1, output="output0")
+    joined = make.add("Concat", scaled, make.add("Sigmoid", scores), axis=1, output="" if turned else "output0")
+    if turned:
+        sizes = make.weight(np.array([1, count, 4 + CLASSES], np.int64))
+        make.add("Reshape", make.add("Transpose", joined), sizes, output="output0")
     make.save(place, [("images", ["batch", 3, SIDE, SIDE])], ["output0"])
 
 
@@ -244,6 +250,7 @@ def main(folder: Path) -> None:
     precise(folder / "half.onnx", np.float16, TensorProto.FLOAT16)
     yolo_v5(folder / "v5.onnx")
     yolo_v8(folder / "v8.onnx")
+    yolo_v8(folder / "turned.onnx", turned=True)
     refused(folder)
 
 

@@ -13,11 +13,21 @@ from tests.conftest import ROOT
 COLUMNS = 120
 PAGES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/*.md", "device/*.md", "simulator/*.md", "tests/data/*.md", "toolchains/bazel/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "device/*.md",
+        "sample/*.md",
+        "simulator/*.md",
+        "tests/data/*.md",
+        "toolchains/bazel/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 MODULE = re.compile(r"`([a-z_/]+\.py)`")
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+VARIABLE = re.compile(r'"(CORALFORGE_[A-Z_]+)"')
+SET_FOR_PROGRAMS = {"CORALFORGE_LIB", "CORALFORGE_REPORT", "CORALFORGE_RUN"}  # by the engine itself
 FOLDERS = ("src", "scripts", "docker", "device", "simulator", "tests", "toolchains")
 
 
@@ -64,3 +74,15 @@ def test_every_page_is_found_from_the_readme() -> None:
     linked = {target for target, _ in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
     pages = {str(page) for page in PAGES if page.parent == Path("docs") or page.parent == Path()}
     assert pages - {"README.md"} <= linked
+
+
+def test_every_variable_that_the_engine_reads_is_in_its_table() -> None:
+    read = {name for path in (ROOT / "src").rglob("*.py") for name in VARIABLE.findall(path.read_text())}
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert {f"`{name}`" for name in read - SET_FOR_PROGRAMS} == set(re.findall(r"^\| (`CORALFORGE_\w+`)", page, re.M))
+
+
+def test_every_file_of_the_consumer_project_is_in_its_readme() -> None:
+    folder = ROOT / "templates/consumer"
+    page = (folder / "README.md.j2").read_text(encoding="utf-8")
+    assert [path.name for path in folder.iterdir() if path.suffix in (".h", ".cpp") and path.name not in page] == []

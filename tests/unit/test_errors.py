@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.errors import CoralforgeError, ExitCode, first_line, lines_of
 from tests.conftest import ROOT
 
 DOCUMENTED = (ROOT / "docs" / "errors.md").read_text()
@@ -48,3 +48,16 @@ def test_every_documented_reason_exists() -> None:
 def test_a_message_says_what_is_wrong_the_details_and_the_remedy() -> None:
     error = CoralforgeError("a: b", reason="gate", code=ExitCode.GATE, details="one\ntwo", remedy="do this")
     assert str(error) == "a: b\n  one\n  two\n  what to do: do this"
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [
+        ("", ["ValueError"]),
+        ("\n\n  one  \n\ntwo\nthree", ["one", "two"]),
+        ("x" * 1000, ["x" * 300]),
+    ],
+)
+def test_what_a_library_says_is_cut_to_what_fits_into_an_error(said: str, lines: list[str]) -> None:
+    assert lines_of(ValueError(said), 2) == lines
+    assert first_line(ValueError(said)) == lines[0]

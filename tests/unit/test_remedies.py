@@ -34,13 +34,13 @@ OF_OTHER_PROGRAMS = {
 BUILDING = {"doctor", "fetch", "image", "build", "bundle", "shell"}
 # Which verbs may be at hand where a text of a module is shown, for options that stand without `invoke VERB`.
 AT_HAND = {
+    "commands/selftest": {"selftest"},
     "board/connection.py": {"deploy"},
     "board": {"board"},
     "bundle/bench.py": {"smoke"},
     "bundle/model_files.py": {"bundle"},
     "bundle/onboard.py": {"deploy"},
     "bundle/smoke.py": {"smoke"},
-    "commands/selftest.py": {"selftest"},
     "bundle/userland.py": {"smoke"},
     "commands/board.py": {"board"},
     "commands/clean.py": {"clean"},
@@ -116,8 +116,9 @@ def texts_of(module: Path) -> Iterator[str]:
 
 
 def pages() -> list[Path]:
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("templates/**/*.md.j2")]
-    return sorted([*found, *ROOT.glob("simulator/*.md"), *ROOT.glob("toolchains/**/*.md")])
+    patterns = ("*.md", "templates/**/*.md.j2", "toolchains/**/*.md", "tests/*/**/*.md")
+    folders = (".github", "device", "docs", "sample", "simulator")
+    return sorted(path for one in (*patterns, *(f"{name}/*.md" for name in folders)) for path in ROOT.glob(one))
 
 
 def modules() -> list[Path]:

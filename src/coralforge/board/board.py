@@ -22,7 +22,6 @@ from coralforge.util.fingerprint import of_mapping
 
 LABEL = "coralforge.board"
 """Of the containers of boards and of their devices: the board's folder."""
-DEFAULT_NAME = "board"
 BOOT_SECONDS = 600.0  # 8 are usual, 17 on a busy machine
 _POLL = 0.2
 _TAIL = 12

@@ -115,6 +115,7 @@ class Remote:
                 f"a command on {self.name} ended with exit status {ran.status}",
                 reason="board-command",
                 details=f"{command}\n" + "\n".join(ran.output.splitlines()[-_TAIL:]),
+                remedy="try it there by hand; where it works, please report this as a bug",
             )
         return ran.output
 

@@ -85,10 +85,11 @@ def _make_plain(
     ready = entry.model.filename.lower().endswith((".tflite", ".zip"))
     given = ready or model.label == SAMPLE  # which is never quantized here
     if given != (entry.quantize is None):
-        what = "is a .tflite, which is not quantized again: remove" if given else "has to be quantized: add"
+        what = "is a .tflite, which is not quantized again" if given else "has to be quantized"
         raise user_error(
-            f"{settings.project.pipeline}: {model.where}: {entry.model.filename} {what} 'quantize'",
+            f"{settings.project.pipeline}: {model.where}: {entry.model.filename} {what}",
             reason="model-quantize",
+            remedy=f"{'remove' if given else 'add'} 'quantize' there",
         )
     if entry.quantize is None:
         return files.model, None

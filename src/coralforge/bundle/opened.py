@@ -106,5 +106,7 @@ def _check_bundle(archive: Path, bundle: Path, manifest: Manifest) -> None:
         )
     if manifest.triple != manifest.arch.triple:
         raise user_error(
-            f"{archive.name} says it is for {manifest.arch.value}, but {manifest.triple}", reason="bundle-arch"
+            f"{archive.name} says it is for {manifest.arch.value}, but {manifest.triple}",
+            reason="bundle-arch",
+            remedy="make it again with `invoke bundle`",
         )

@@ -95,4 +95,8 @@ def _write_samples(files: ModelFiles, plain: Model, out: Path) -> None:
 
 
 def _wrong(what: str, why: str) -> CoralforgeError:
-    return user_error(f"{what} cannot be used for the smoke test: {why}", reason="model-question")
+    return user_error(
+        f"{what} cannot be used for the smoke test: {why}",
+        reason="model-question",
+        remedy="correct it, or leave the question to this model out; docs/bundled-models.md has an example",
+    )

@@ -1,4 +1,4 @@
-"""Cleaning up, and a shell in the builder container."""
+"""``invoke clean``: removes what can be made again."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import os
 from pathlib import Path
 
 from coralforge import store
-from coralforge.containers import toolchain
-from coralforge.containers.docker import DockerRunner, container_owner
+from coralforge.containers.docker import DockerRunner
 from coralforge.containers.engine import asking
-from coralforge.containers.owner import LABEL
 from coralforge.errors import CoralforgeError
 from coralforge.events import Note, Sink
-from coralforge.pipeline.survey import collect
 from coralforge.settings import Settings
-from coralforge.sources.trees import tree_folder
 from coralforge.util.scratch import remove_tree
 
 # The last are temporary files, which a killed run leaves.
@@ -95,32 +91,3 @@ def _size(path: Path) -> int:
     for folder, _, files in os.walk(path):
         total += sum(os.lstat(os.path.join(folder, name)).st_size for name in files)  # noqa: PTH118 - 100,000 files
     return total
-
-
-def shell_command(settings: Settings) -> list[str]:
-    """``docker run`` as the libraries are built, but interactive: same user, mounts and limits."""
-    builder = toolchain.builder(settings)
-    uid, gid = container_owner()
-    command = [
-        "docker",
-        "run",
-        "--rm",
-        "-it",
-        "--init",
-        "--network=none",
-        f"--user={uid}:{gid}",
-        f"--label={LABEL}=1",
-    ]
-    command += ["--read-only", "--tmpfs=/tmp:exec", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
-    for fact in collect(settings).facts.sources:
-        if fact.digest and fact.unpacked:
-            folder = tree_folder(settings.cache, fact.name, fact.digest)
-            command.append(f"--volume={folder}:/sources/{fact.name}:ro")
-    cache = settings.cache.bazel / toolchain.compiler_key(settings)[:16]
-    if cache.is_dir():
-        command += [f"--volume={cache}:/cache", "--env=HOME=/cache/home"]
-    command += [
-        f"--volume={settings.project.bazel}:/workspace:ro",
-        f"--volume={settings.project.scripts}:/scripts:ro",
-    ]
-    return [*command, "--workdir=/tmp", builder.tag, "bash"]

@@ -83,7 +83,9 @@ def _log(path: Path) -> str | None:
             text = path.read_bytes().decode("utf-8", "replace")
             return text if parse_log(text).rows else None
     except OSError as error:
-        raise user_error(f"{path} cannot be read: {error.strerror}", reason="model-unreadable") from error
+        raise user_error(
+            f"{path} cannot be read: {error.strerror}", reason="model-unreadable", remedy="correct its owner and mode"
+        ) from error
     return None
 
 

@@ -1,4 +1,4 @@
-"""`invoke lint` and `invoke format`: the checks of the sources, each by its own tool, over all files of its kind."""
+"""`invoke lint`, `format`, `test` and `selftest`: programs of the virtual environment, one after the other."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run_tools(root: Path, tools: Sequence[Tool]) -> int:
         if stopped:
             return status or ExitCode.CANCELLED
         if status:
-            print(f"{tool.name} {tool.arguments[0] if tool.arguments else ''} found something", file=sys.stderr)
+            print(f"failed: {' '.join((tool.name, *tool.arguments[:1]))} (exit status {status})", file=sys.stderr)
         failed = failed or status
     return failed
 

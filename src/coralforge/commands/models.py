@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coralforge.commands.options import Said
 from coralforge.compile.places import named, places_for, require_apart, require_folder
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SIMULATOR = "simulator"
 EDGETPU = "edgetpu"
+_NUMBERS = ("random", "max_samples", "timeout", "memory", "max_evaluate", "questions")
 _HARDWARE_ONLY = (
     "compiler",
     "min_runtime",
@@ -192,40 +193,60 @@ def _options(request: CompileRequest) -> CompilerOptions:
     )
 
 
-def quantize_model(
-    model: str, output: str | None, options: Mapping[str, Any], numbers: Mapping[str, str], outputs: str = ""
-) -> None:
+def quantize_model(said: Said) -> None:
     """Quantize one model, write it and its report, and print that.
 
-    ``options`` and ``numbers`` are those of ``QuantizeOptions``; the numbers as they were typed, and ``html`` too.
-    ``outputs`` are the names, with commas, of tensors where an ONNX model is to end.
+    ``said`` has the task's options: texts as they were typed, None for what was not given. They are the fields of
+    ``QuantizeOptions``, and have the defaults that stand there.
 
     Raises:
         CoralforgeError: exit code 2, 3 or 5; reasons as in docs/errors.md.
     """
     from coralforge.console import make_sink
     from coralforge.convert.models import quantize_any
-    from coralforge.quantize.quantize import QuantizeOptions
+    from coralforge.quantize.quantize import QUESTIONS, QuantizeOptions
     from coralforge.quantize.text import report_text
 
+    given = {name: value for name, value in vars(said).items() if value is not None}
+    model, output, page = (given.pop(name, "") for name in ("model", "output", "html"))
     if not model:
         raise user_error("--model is missing", reason="option-missing", remedy="for example --model my.keras")
-    whole: dict[str, Any] = {name: _number(name, text) for name, text in numbers.items()}
+    given |= {name: _number(name, given[name]) for name in _NUMBERS if name in given}
+    if given.get("random") == 0:
+        raise user_error("--random 0 is no number of samples", reason="quantize-option", remedy="--random 100")
     source = typed(model)
     if not source.name:
         raise user_error(f"--model {model!r} names no model", reason="option-missing", remedy="name a file or folder")
     place = typed(output) if output else source.with_name(f"{source.stem}_quant.tflite")
-    page = typed(options["html"]) if options.get("html") else None
+    outputs = _outputs(given.pop("outputs", None))
+    wanted = QuantizeOptions(
+        source, place, shape=given.pop("input_shape", ""), html=typed(page) if page else None, **given
+    )
     with make_sink() as sink:
-        wanted = QuantizeOptions(source, place, **{**options, "html": page}, **whole)
-        report = quantize_any(wanted, sink, tuple(name.strip() for name in outputs.split(",") if name.strip()))
+        report = quantize_any(wanted, sink, outputs)
     print(report_text(report), end="")
-    if page is not None:
-        print(f"HTML: {page}", file=sys.stderr)
+    if wanted.html is not None:
+        print(f"HTML: {wanted.html}", file=sys.stderr)
+    if wanted.questions:
+        print(f"Questions: {place.with_suffix(QUESTIONS)}", file=sys.stderr)
+
+
+def _outputs(said: str | None) -> tuple[str, ...]:
+    """The names that --outputs gives."""
+    names = tuple(name.strip() for name in (said or "").split(",") if name.strip())
+    if said is not None and not names:
+        raise user_error(
+            f"--outputs {said!r} names no tensor", reason="quantize-option", remedy="name some, or leave it out"
+        )
+    return names
 
 
 def _number(name: str, text: str) -> int:
     # Not left to Invoke, which would show a traceback.
     if not re.fullmatch("-?[0-9]{1,18}", text):
-        raise user_error(f"--{name.replace('_', '-')} {text!r} is not a whole number", reason="quantize-option")
+        raise user_error(
+            f"--{name.replace('_', '-')} {text!r} is not a whole number",
+            reason="quantize-option",
+            remedy=f"for example --{name.replace('_', '-')} 100",
+        )
     return int(text)

@@ -83,9 +83,7 @@ def _refuse(key: str, given: str, value_optional: bool) -> None:
     raise user_error(
         f"--{key} is -, and no stream is read or written",
         reason="option-empty",
-        remedy=f"leave the value out (--{key}) for stdout"
-        if value_optional
-        else "name a file, ./- for one of that name",
+        remedy=f"leave the value out (--{key}) for stdout" if value_optional else "name a file, or leave it out",
     )
 
 

@@ -134,16 +134,20 @@ def doctor(options: Options) -> None:
             f"{len(lacking)} thing{'s are' if len(lacking) > 1 else ' is'} missing on this machine",
             reason="doctor",
             details="\n".join(f"{finding.name}: {finding.remedy}" for finding in lacking),
+            remedy="get these, or let scripts/bootstrap --install doctor do it",
         )
 
 
 def shell(options: Options) -> None:
     """An interactive shell in the builder container, set up as for the last libraries build."""
-    from coralforge.commands.clean import shell_command
+    from coralforge.commands.shell import shell_command
+    from coralforge.containers.docker import DockerRunner
+    from coralforge.containers.toolchain import builder
+    from coralforge.pipeline.build import BuildEnvironment
 
     settings = load_settings(options)
     if not sys.stdin.isatty():
-        raise user_error("invoke shell needs a terminal", reason="no-terminal")
+        raise user_error("invoke shell needs a terminal", reason="no-terminal", remedy="run it where you can type")
     program = shutil.which("docker")
     if program is None:
         raise missing_error(
@@ -151,4 +155,6 @@ def shell(options: Options) -> None:
         )
     with make_sink() as sink:
         run_plan(settings, Stage.IMAGE, sink)
-    os.execv(program, shell_command(settings))  # noqa: S606 - no shell is the point
+        environment = BuildEnvironment(settings, DockerRunner(), builder(settings).tag, sink)
+        command = shell_command(environment)
+    os.execv(program, command)  # noqa: S606 - no shell is the point

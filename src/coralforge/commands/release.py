@@ -16,7 +16,7 @@ from coralforge.errors import gate_error, missing_error, user_error
 from coralforge.events import Note, Sink
 from coralforge.publish import draft
 from coralforge.publish.difference import differing, explain, same
-from coralforge.publish.names import ARCHIVE
+from coralforge.publish.names import ARCHIVE, PROVENANCE, beside
 from coralforge.publish.origin import Origin, find
 from coralforge.publish.parts import Part, build_bundle, finish, fresh_cache, make_part
 from coralforge.publish.sign import require_key
@@ -196,8 +196,10 @@ def _rebuild(options: Options, archive: Path) -> None:
     try:
         statement = read_statement(archive)
     except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = f"{beside(archive, PROVENANCE).name} does not exist" if missing else str(error)
         raise user_error(
-            f"the provenance of {archive.name} cannot be read: {error}",
+            f"the provenance of {archive.name} cannot be read: {why}",
             reason="rebuild-provenance",
             remedy="--rebuild builds what it says, so it has to be beside the bundle",
         ) from error

@@ -1,50 +1,53 @@
-"""`invoke selftest`: every promise of docs/reliability.md, tried by pytest."""
+"""``invoke selftest``: the long form of the fault matrix, by pytest."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 
 from coralforge.commands.lint import Tool, run_tools
-from coralforge.errors import user_error
-from coralforge.util import atomic
+from coralforge.commands.options import Said
+from coralforge.errors import CoralforgeError, user_error
 from coralforge.util.paths import typed
 
-_NOT_UNDERSTOOD, _NONE_CHOSEN = 4, 5  # exit statuses of pytest
+NO_TESTS = 5
+"""pytest's exit status where no test fits --only."""
 
 
-def selftest(root: Path, only: str | None, seed: str | None, table: str | None) -> None:
-    """Run the promises whose names match ``only``; ends the process with pytest's exit status.
+def words_for_pytest(said: Said) -> list[str]:
+    """The task's options, as pytest's.
 
     Raises:
-        CoralforgeError: exit code 2, ``selftest-option``, before hours of tests.
+        CoralforgeError: ``selftest-option``, exit code 2: what pytest would refuse in its words, or at the end.
     """
-    if seed is not None and not re.fullmatch("[0-9]{1,18}", seed):
-        raise user_error(
-            f"--seed {seed!r} is not a whole number", reason="selftest-option", remedy="such as --seed 7"
-        )
-    place = typed(table).absolute() if table is not None else None
-    if place is not None:
-        _require_table(place)
-    given = (("-k", only), ("--seed", seed), ("--table", place))
-    words = [word for name, value in given if value is not None for word in (name, str(value))]
-    status = run_tools(root, [Tool("pytest", ("tests/reliability", "--long", *words))])
-    if only is not None and status in (_NOT_UNDERSTOOD, _NONE_CHOSEN):
-        raise user_error(
-            f"no test has a name that matches --only {only!r}",
-            reason="selftest-option",
-            remedy="give a part of a name, as pytest's -k; the files in tests/reliability have them",
-        )
-    sys.exit(status)
+    if said.seed is not None and not re.fullmatch(r"-?[0-9]{1,18}", said.seed):
+        raise _wrong(f"--seed {said.seed!r} is not a whole number", "--seed 7")
+    if said.minutes is not None and not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", said.minutes):
+        raise _wrong(f"--minutes {said.minutes!r} is not a number of minutes", "--minutes 5")
+    if said.table is not None:
+        table = typed(said.table)
+        if table.is_dir() or not os.access(table if table.exists() else table.parent, os.W_OK):
+            raise _wrong(f"--table {said.table} cannot be written", "choose a file in a folder of yours")
+    given = (("-k", said.only), ("--seed", said.seed), ("--minutes", said.minutes), ("--table", said.table))
+    return [word for name, value in given if value is not None for word in (name, value)]
 
 
-def _require_table(place: Path) -> None:
-    remedy = "for example --table docs/reliability.md"
-    if place.suffix != ".md":
-        raise user_error(f"--table {place} is no Markdown file", reason="selftest-option", remedy=remedy)
-    try:
-        atomic.require_place(place)
-    except OSError as error:
-        brief = f"--table {place} cannot be written: {error.strerror}"
-        raise user_error(brief, reason="selftest-option", remedy=remedy) from error
+def selftest(root: Path, said: Said) -> None:
+    """Run it in the checkout ``root``, and leave with pytest's exit status unless that is 0.
+
+    Raises:
+        CoralforgeError: as :func:`words_for_pytest`, also where --only fits no test.
+    """
+    status = run_tools(root, [Tool("pytest", ("tests/reliability", "--long", *words_for_pytest(said)))])
+    if status == NO_TESTS:
+        raise _wrong(
+            f"no test of tests/reliability fits --only {said.only!r}", "give a part of a test's or file's name"
+        )
+    if status:
+        sys.exit(status)
+
+
+def _wrong(brief: str, remedy: str) -> CoralforgeError:
+    return user_error(brief, reason="selftest-option", remedy=remedy)

@@ -7,7 +7,7 @@ from pathlib import Path
 from coralforge.commands.options import Said
 from coralforge.commands.pipeline import load_settings
 from coralforge.console import make_sink
-from coralforge.errors import user_error
+from coralforge.errors import CoralforgeError, user_error
 from coralforge.settings import Options
 from coralforge.util.paths import absence, typed
 
@@ -15,10 +15,15 @@ _OF_BOARDS = ("to", "ssh_config")
 
 
 def smoke(options: Options, said: Said) -> None:
-    """Run the smoke test where ``--board`` says. Its report is written for a failed one too, and the page of it."""
+    """Run the smoke test where ``--board`` says. Its report is written for a failed one too, and the page of it.
+
+    Raises:
+        CoralforgeError: ``device-unknown``, ``board-option``, ``userland-board``, ``bundle-missing``, exit code 2; as
+            ``deploy.Request.of``, and as the smoke test.
+    """
     report = typed(said.report).absolute() if said.report else None
     page = typed(said.html).absolute() if said.html else None
-    device = _emulated("device", said.device, "device-unknown")
+    device = _device(said.device)
     if said.board in (None, "", "none", "emulated"):
         report, summary = _emulated_smoke(options, said, device, report, page)
     else:
@@ -58,16 +63,16 @@ def _emulated_smoke(
     return place, summary
 
 
-def _not_there(brief: str, reason: str) -> Exception:
+def _not_there(brief: str, reason: str) -> CoralforgeError:
     return user_error(brief, reason=reason, remedy="leave it out, or give another --board")
 
 
-def _emulated(what: str, said: str | None, reason: str) -> bool:
-    """Whether an emulated one was asked for; ``what`` is the option's name."""
+def _device(said: str | None) -> bool:
+    """Whether the emulated device was asked for."""
     if said not in (None, "none", "emulated"):
         raise user_error(
-            f"there is no {what} {said!r}",
-            reason=reason,
-            remedy=f"give --{what} emulated, or leave it out",
+            f"there is no device {said!r}",
+            reason="device-unknown",
+            remedy="give --device emulated, or leave it out",
         )
     return said == "emulated"

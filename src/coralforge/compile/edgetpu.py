@@ -163,7 +163,9 @@ def _copy(model: Path, place: Path) -> str:
         return hashlib.sha256(data).hexdigest()
     except OSError as error:
         raise user_error(
-            f"the model {model} cannot be copied to {place.parent}: {error.strerror}", reason="model-unreadable"
+            f"the model {model} cannot be copied to {place.parent}: {error.strerror}",
+            reason="model-unreadable",
+            remedy="correct the model's owner and mode, or make room there",
         ) from error
 
 

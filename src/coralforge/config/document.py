@@ -18,6 +18,7 @@ from coralforge.errors import CoralforgeError, user_error
 Loc = tuple[str | int, ...]
 Mark = tuple[int, int]
 MAX_BYTES = 1 << 18
+_SYNTAX = "correct it there; docs/configuration.md says what the files look like"
 MAX_DEPTH = 32
 MAX_EVENTS = 10_000
 """Beginnings and ends of values: 15 times those of the longest release file."""
@@ -61,9 +62,15 @@ def read_document(path: Path) -> Document:
             f"{path} does not exist", reason="config-missing", remedy="run invoke in the project's folder"
         ) from error
     except OSError as error:
-        raise user_error(f"{path} cannot be read: {error.strerror}", reason="config-unreadable") from error
+        raise user_error(
+            f"{path} cannot be read: {error.strerror}",
+            reason="config-unreadable",
+            remedy="correct its owner and mode",
+        ) from error
     if len(raw) > MAX_BYTES:
-        raise user_error(f"{path} is larger than {MAX_BYTES} bytes", reason="config-unreadable")
+        raise user_error(
+            f"{path} is larger than {MAX_BYTES} bytes", reason="config-unreadable", remedy="make it smaller"
+        )
     return parse_document(path, raw)
 
 
@@ -83,10 +90,10 @@ def parse_document(path: Path, raw: bytes) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise user_error(
-            f"{where}: not valid YAML: {error.problem or error.context}", reason="yaml-syntax"
+            f"{where}: not valid YAML: {error.problem or error.context}", reason="yaml-syntax", remedy=_SYNTAX
         ) from error
     except yaml.reader.ReaderError as error:
-        raise user_error(f"{path}: not valid YAML: {error.reason}", reason="yaml-syntax") from error
+        raise user_error(f"{path}: not valid YAML: {error.reason}", reason="yaml-syntax", remedy=_SYNTAX) from error
     marks: dict[Loc, Mark] = {}
     data = None if node is None else _value(path, loader, node, (), marks)
     return Document(path, data, marks)
@@ -99,7 +106,7 @@ def _refuse_tricks(path: Path, text: str) -> None:
         if count > MAX_EVENTS:
             raise _at(path, event.start_mark, f"more than {MAX_EVENTS:,} keys and values", "yaml-syntax")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _at(path, event.start_mark, "anchors and aliases are not used here", "yaml-alias")
+            raise _at(path, event.start_mark, "anchors and aliases are not used here", "yaml-alias", "write it out")
         tag = getattr(event, "tag", None)  # an implicit tag is only known to the composer
         if tag is not None:
             raise _at(path, event.start_mark, f"a tag ({tag}) is not allowed here", "yaml-tag", "remove it")
@@ -111,7 +118,7 @@ def _refuse_tricks(path: Path, text: str) -> None:
             depth -= 1
 
 
-def _at(path: Path, mark: Any, text: str, reason: str, remedy: str = "") -> CoralforgeError:
+def _at(path: Path, mark: Any, text: str, reason: str, remedy: str = _SYNTAX) -> CoralforgeError:
     return user_error(f"{path}:{mark.line + 1}:{mark.column + 1}: {text}", reason=reason, remedy=remedy)
 
 

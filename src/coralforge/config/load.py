@@ -92,7 +92,11 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 def _validate(document: Document, model: type[M]) -> M:
     if not isinstance(document.data, dict):
-        raise user_error(f"{document.where(())}: a mapping is expected", reason="config-invalid")
+        raise user_error(
+            f"{document.where(())}: a mapping is expected",
+            reason="config-invalid",
+            remedy="write `key: value` lines; docs/configuration.md has the keys",
+        )
     found = document.data.get("format")
     if isinstance(found, int) and not isinstance(found, bool) and found != FORMAT:
         raise user_error(
@@ -119,6 +123,9 @@ def _describe(document: Document, model: type[BaseModel], item: Any) -> str:
     if item["type"] == "extra_forbidden":
         known = _fields_at(model, loc[:-1])
         return f"{where}: unknown key {name!r}{_did_you_mean(str(loc[-1]), known)}"
+    if item["type"] in ("model_type", "dict_type"):
+        keys = ", ".join(_fields_at(model, loc))
+        return f"{where}: {name}: a mapping is expected{keys and f', with {keys}'}"
     if item["type"] == "missing":
         return f"{where}: {name!r} is missing"
     text = item["msg"].removeprefix("Value error, ")

@@ -10,7 +10,7 @@ from typing import Any
 
 from coralforge.containers.engine import asking, lost, within_time
 from coralforge.containers.owner import LABEL
-from coralforge.errors import missing_error
+from coralforge.errors import first_line, missing_error
 from coralforge.events import Note, Sink
 from coralforge.sources.debian import archive_uri
 
@@ -42,7 +42,7 @@ def ensure_base(client: Any, tmp: Path, sink: Sink, suite: str = BASE_SUITE) -> 
         try:
             within_time(lambda: client.images.pull(_pulled(suite)), client, doing).tag(base_tag(suite))
         except APIError as error:
-            refused = _first_line(error)
+            refused = first_line(error)
     if refused is not None:
         sink.emit(Note(f"no container registry answers ({refused}); making the base from Debian packages"))
         _bootstrap_base(client, tmp, sink, suite)
@@ -111,7 +111,3 @@ def _import(client: Any, tar: Path, suite: str) -> None:
         within_time(call, client, doing)
     if not has(client, base_tag(suite)):  # an answer that is cut off says nothing of success
         raise lost(doing, "its answer ended, and the image is not there")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,8 +1,8 @@
 """The Runner that uses Docker Engine, through docker-py.
 
-Learned the hard way (FACTS in the project's notes): the end of an output stream is never success, since a
-cut stream ends normally; the status comes from ``wait``. A killed client leaves its container running, so
-every container carries the label of the process that made it and is reaped by the next run.
+The end of an output stream is never success, since a stream that is cut ends normally: the status comes from
+``wait``. A killed client leaves its container running, so every container carries the label of the process that made
+it and is reaped by the next run.
 """
 
 from __future__ import annotations

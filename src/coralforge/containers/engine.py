@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, Full, Queue
 from typing import Any, TypeVar, cast
 
-from coralforge.errors import CoralforgeError, build_error, missing_error, user_error
+from coralforge.errors import CoralforgeError, build_error, first_line, missing_error, user_error
 
 TIMEOUT_VARIABLE = "CORALFORGE_DOCKER_TIMEOUT"
 _TIMEOUT = 120  # seconds
 _KEPT = 1000  # items of a stream that wait to be read
 _POLL = 0.2
-_MOST = 300  # characters of an error
 
 Item = TypeVar("Item")
 
@@ -62,7 +61,7 @@ def connect() -> Any:
         raise missing_error(
             "Docker Engine does not answer",
             reason="docker-unreachable",
-            details=_first_line(error),
+            details=first_line(error),
             remedy="start it (systemctl start docker), add yourself to the group docker, or install it with "
             "scripts/bootstrap --install doctor",
         ) from error
@@ -84,7 +83,7 @@ def asking(doing: str) -> Iterator[None]:
     try:
         yield
     except (DockerException, HTTPError, OSError) as error:
-        raise lost(doing, _first_line(error)) from error
+        raise lost(doing, first_line(error)) from error
 
 
 def lost(doing: str, details: str) -> CoralforgeError:
@@ -163,7 +162,3 @@ def _read(stream: Iterable[Item], items: Queue[tuple[str, Any]], given_up: threa
         put("error", error)
     else:
         put("end", None)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:_MOST]

@@ -11,7 +11,6 @@ from typing import Any
 
 from coralforge.convert import environment
 from coralforge.convert.worker import request as convert_request
-from coralforge.convert.worker.names import plain
 from coralforge.convert.worker.request import ConvertRequest
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.events import Sink
@@ -19,6 +18,7 @@ from coralforge.quantize.converted import Converted
 from coralforge.quantize.process import Worker, run_worker
 from coralforge.quantize.quantize import QuantizeOptions, check_options, limits, quantize, shape_of
 from coralforge.quantize.report import QuantizeReport
+from coralforge.quantize.worker.names import plain
 from coralforge.tflite.foreign import recognise
 
 _CONVERTER = Worker(

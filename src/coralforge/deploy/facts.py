@@ -142,7 +142,12 @@ def failed(remote: Remote, what: str, output: str) -> CoralforgeError:
             remedy="make room there, or choose a folder of another file system with --to DIR; "
             "the current bundle is as it was",
         )
-    return board_error(f"{remote.name}: {what}", reason="board-command", details="\n".join(lines))
+    return board_error(
+        f"{remote.name}: {what}",
+        reason="board-command",
+        details="\n".join(lines),
+        remedy="run it again; the current bundle is as it was",
+    )
 
 
 def quoted(*words: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coralforge.edgetpu.partition import Partition, Side
-from coralforge.tflite.graph import BYTES, Graph, Operation
+from coralforge.tflite.graph import Graph, Operation
 
 # The same as in device/src/core/stats.cc; docs/device.md says what they are fitted on.
 USB3, USB2 = 430e6, 38e6  # bytes a second
@@ -131,11 +131,11 @@ def _alive(graph: Graph, inside: Sequence[Operation]) -> int:
         touched = {index for index in (*one.inputs, *one.outputs) if index != -1}
         new = {index for index in touched - alive if not graph.tensors[index].constant}
         alive |= new
-        now += sum(_bytes(graph, index) for index in new)
+        now += sum(graph.tensors[index].size for index in new)
         most = max(most, now)
         gone = {index for index in touched & alive if last[index] == place}
         alive -= gone
-        now -= sum(_bytes(graph, index) for index in gone)
+        now -= sum(graph.tensors[index].size for index in gone)
     return most
 
 
@@ -146,9 +146,4 @@ def _border(graph: Graph, decisions: Partition) -> int:
     read = {index for one in inside for index in one.inputs if index != -1}
     outside = set(graph.outputs).union(*(one.inputs for one in decisions.on(Side.PRE, Side.POST)))
     entering = {index for index in read - made if not graph.tensors[index].constant}
-    return sum(_bytes(graph, index) for index in entering | (made & outside))
-
-
-def _bytes(graph: Graph, index: int) -> int:
-    tensor = graph.tensors[index]
-    return math.prod(tensor.shape) * BYTES.get(tensor.kind, 4)
+    return sum(graph.tensors[index].size for index in entering | (made & outside))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from coralforge.edgetpu.evidence import Bound, Source
 from coralforge.edgetpu.limits import RESIZE_SIDE
 from coralforge.edgetpu.partition import Partition, Side
 from coralforge.edgetpu.requirements import per_channel
-from coralforge.tflite.graph import BYTES, Graph, Operation, Tensor
+from coralforge.tflite.graph import Graph, Operation, Tensor
 
 _STEPS = 8  # of an 8-bit score; with fewer of them there is hardly more than "yes" and "no"
 # These hold all of what they read and make; convolutions and what works element by element take parts of it.
@@ -46,7 +45,7 @@ class Warning:
 def _held(graph: Graph, operation: Operation) -> float:
     """Bytes of all that an operation reads and makes, constants aside."""
     indices = {index for index in (*operation.inputs, *operation.outputs) if index != -1}
-    return sum(_bytes(graph.tensors[index]) for index in indices if not graph.tensors[index].constant)
+    return sum(graph.tensors[index].size for index in indices if not graph.tensors[index].constant)
 
 
 def _wide(graph: Graph, operation: Operation) -> float:
@@ -211,7 +210,3 @@ def _parts(graph: Graph, producers: Mapping[int, int], output: int) -> _Parts:
 
 def _static(graph: Graph, operation: Operation) -> bool:
     return all(graph.tensors[index].static for index in (*operation.inputs, *operation.outputs) if index != -1)
-
-
-def _bytes(tensor: Tensor) -> int:
-    return math.prod(tensor.shape) * BYTES.get(tensor.kind, 4)

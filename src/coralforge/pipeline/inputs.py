@@ -32,7 +32,7 @@ def _engine(*modules: str, label: str = "engine") -> InputFiles:
 
 INPUTS: Mapping[Stage, tuple[InputFiles, ...]] = {
     Stage.LIBRARIES: (
-        InputFiles("Bazel workspace", ("toolchains/bazel",)),
+        InputFiles("Bazel workspace", ("toolchains/bazel",), without="README.md"),
         InputFiles("simulator", ("simulator",), without="tests"),
         InputFiles("scripts/build-sdk", ("scripts/build-sdk", "scripts/bazel_build.py", "scripts/split-debug")),
         _engine("elf", label="gate"),

@@ -56,14 +56,8 @@ def verify(archive: Path, work: Path, signers: Path | None) -> tuple[Check, ...]
             manifest = read_manifest(folder)
             problems = verify_files(folder)
         except CoralforgeError as error:
-            return (
-                *checks,
-                Check(
-                    "content",
-                    False,
-                    ": ".join(text for text in (error.brief, error.details.replace("\n", "; ")) if text),
-                ),
-            )
+            said = "; ".join(part for part in (error.brief, error.details) if part)
+            return (*checks, Check("content", False, said))
     checks.append(_content(manifest, problems))
     return (*checks, *(_as_listed(archive, check) for check in papers(archive, manifest, digest)))
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from coralforge.errors import CoralforgeError, ExitCode, build_error, user_error
+from coralforge.errors import CoralforgeError, ExitCode, build_error, model_invalid
 from coralforge.events import Note, Output, Progress, Sink, Step
 from coralforge.quantize.worker import wire
 from coralforge.util.signals import stop_held_back
@@ -138,7 +138,11 @@ def _start(command: Sequence[str | Path], staging: Path, events: int, output: in
             env={**os.environ, "TMPDIR": str(staging), "KERAS_HOME": str(staging), "PYTHONHASHSEED": "0"},
         )
     except OSError as error:
-        raise build_error(f"{command[0]} cannot be started: {error.strerror}", reason="quantize-crashed") from error
+        raise build_error(
+            f"{command[0]} cannot be started: {error.strerror}",
+            reason="quantize-crashed",
+            remedy="it has to be a Python that has TensorFlow; docs/quantize.md says how it is made",
+        ) from error
 
 
 def _follow(run: _Run, limits: Limits) -> None:
@@ -236,10 +240,7 @@ def _crashed(run: _Run) -> CoralforgeError:
     if code is not None and code < 0 and run.step == wire.READ_MODEL:
         # Damaged HDF5 does both to its library, once in a few hundred files.
         how = "keeps busy for ever" if code == -signal.SIGALRM else "crashes"
-        return user_error(
-            f"{run.model} is not a valid model: it {how} the library that reads it ({signal.Signals(-code).name})",
-            reason="model-invalid",
-        )
+        return model_invalid(run.model, f"it {how} the library that reads it ({signal.Signals(-code).name})")
     text = "\n".join(run.tail)
     if code == -signal.SIGKILL or "std::bad_alloc" in text or "MemoryError" in text:
         brief, reason = f"{run.worker.subject} ran out of memory", "quantize-memory"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import user_error
+from coralforge.errors import model_missing, user_error
 from coralforge.events import Sink
 from coralforge.quantize.check import check_quantized
 from coralforge.quantize.converted import Converted
@@ -151,7 +151,7 @@ def check_options(options: QuantizeOptions) -> None:
         f"the output {options.output} does not end in .tflite": options.output.suffix != ".tflite",
     }
     for brief in [text for text, holds in wrong.items() if holds]:
-        raise user_error(brief, reason="quantize-option")
+        raise user_error(brief, reason="quantize-option", remedy="change it, or leave it out")
     _require_source(options.model)
     if not options.samples and not options.random:
         raise user_error(
@@ -160,9 +160,13 @@ def check_options(options: QuantizeOptions) -> None:
             remedy="--samples DIR with pictures like those that the model will see; --random 100 only to try it out",
         )
     if not options.model.exists():
-        raise user_error(f"the model {options.model} does not exist", reason="model-missing")
+        raise model_missing(options.model)
     if not (options.model.is_file() or options.model.is_dir()):
-        raise user_error(f"the model {options.model} is neither a file nor a folder", reason="model-unreadable")
+        raise user_error(
+            f"the model {options.model} is neither a file nor a folder",
+            reason="model-unreadable",
+            remedy="give a file, or the folder of a SavedModel",
+        )
     _check_outputs(options)
     _check_inputs(options)
 

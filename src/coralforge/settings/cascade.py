@@ -123,17 +123,21 @@ def _checkouts(release: Release, said: Sequence[str]) -> dict[str, Path]:
         if name not in release.sources:
             raise unknown("source", name, sorted(release.sources))
         if name in checkouts:
-            raise user_error(f"--source {name} is given twice", reason="source-option")
+            raise user_error(f"--source {name} is given twice", reason="source-option", remedy="give it once")
         checkouts[name] = _checkout_folder(name, resolved(typed(folder)))
     return checkouts
 
 
 def _checkout_folder(name: str, folder: Path) -> Path:
     if not folder.is_dir():
-        raise user_error(f"--source {name}: {folder} is not a folder", reason="source-folder")
+        raise user_error(
+            f"--source {name}: {folder} is not a folder", reason="source-folder", remedy=f"give a checkout of {name}"
+        )
     entries = {p.name for p in folder.iterdir()}
     if not entries - {".git"}:
-        raise user_error(f"--source {name}: {folder} is empty", reason="source-folder")
+        raise user_error(
+            f"--source {name}: {folder} is empty", reason="source-folder", remedy=f"give a checkout of {name}"
+        )
     if {"HEAD", "objects", "refs"} <= entries:
         raise user_error(
             f"--source {name}: {folder} is a git directory without a work tree",

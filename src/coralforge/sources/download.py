@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
-import requests
 
 from coralforge.events import Note, Progress, Sink
 from coralforge.sources.failures import Failure, Failures
+from coralforge.sources.pace import PacedSession
 from coralforge.sources.partial import PartialDownload
 from coralforge.sources.places import file_name, local_path
 from coralforge.sources.records import Candidate, Fetched, Wanted
@@ -39,14 +39,14 @@ class Downloads:
         self._sink = sink
         self._run = Transfer(policy or Policy(), Hosts(), cancel, self._warn)
         self._sessions = threading.local()
-        self._open: list[requests.Session] = []
+        self._open: list[PacedSession] = []
 
     def close(self) -> None:
         """Close the connections of all threads."""
         for session in self._open:
             session.close()
 
-    def fetch_one(self, wanted: Wanted, tries: Sequence[Candidate]) -> Fetched | Failures:
+    def fetch_one(self, wanted: Wanted, tries: Iterable[Candidate]) -> Fetched | Failures:
         """Each candidate in turn until one gives the pinned bytes.
 
         Raises:
@@ -95,12 +95,12 @@ class Downloads:
             raise Refusal("unreachable", text)
         return transfer_http(self._run, self._session(), job)
 
-    def _session(self) -> requests.Session:
+    def _session(self) -> PacedSession:
         """This thread's own session (they are not made for sharing); it keeps connections open between files."""
         if not hasattr(self._sessions, "session"):
-            self._sessions.session = open_session()
+            self._sessions.session = open_session(self._run.policy)
             self._open.append(self._sessions.session)
-        session: requests.Session = self._sessions.session
+        session: PacedSession = self._sessions.session
         return session
 
     def _warn(self, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,7 @@ def fetch_all(
         return done
     from coralforge.sources.download import Downloads
 
-    archive = functools.cache(archive_uri)
+    archive = _asked_once(archive_uri)
     plans = [(item, candidates(item, mirrors, archive, snapshot_uri())) for item in missing]
     cancel = threading.Event()
     downloads = Downloads(cache / "downloads", sink, cancel, policy)
@@ -93,3 +93,14 @@ def fetch_all(
         raise unavailable(failed, len(wanted))
     done.update({result.name: result for result in results if isinstance(result, Fetched)})
     return {item.name: done[item.name] for item in wanted}
+
+
+def _asked_once(ask: Callable[[], str | None]) -> Callable[[], str | None]:
+    """The same for several threads. apt takes half a second of the processor: it is not asked where mirrors do."""
+    lock, known = threading.Lock(), functools.cache(ask)
+
+    def answer() -> str | None:
+        with lock:
+            return known()
+
+    return answer

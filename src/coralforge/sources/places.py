@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -27,27 +28,37 @@ def file_name(place: Place) -> str:
 
 def candidates(
     wanted: Wanted, mirrors: Sequence[str], archive: Callable[[], str | None], snapshots: str | None = None
-) -> list[Candidate]:
+) -> Iterator[Candidate]:
     """Every address worth trying: all mirrors first, as the user asked for them, then the places themselves.
 
-    A place in the Debian archive has the address ``debian:pool/...`` where ``archive`` knows none. Last come the
-    places in ``snapshots``, an archive of Debian's archive as it was.
+    A place in the Debian archive has the address ``debian:pool/...`` where ``archive`` knows none; it is asked only
+    when the mirrors are tried. Last come the places in ``snapshots``, an archive of Debian's archive as it was.
 
     Raises:
-        CoralforgeError: ``mirror-missing`` (no such folder) or ``mirror-invalid``; exit code 2.
+        CoralforgeError: at once, ``mirror-missing`` (no such folder) or ``mirror-invalid``; exit code 2.
     """
     places = applicable(wanted)
-    found = [
+    mirrored = [
         Candidate(place, address) for mirror in mirrors for place in places for address in _in_mirror(mirror, place)
     ]
-    found += [Candidate(place, _origin(place, archive)) for place in places]
-    if snapshots is not None:
-        dated = [place for place in places if place.snapshot]
-        found += [Candidate(place, _below(f"{snapshots}/{place.snapshot}", place)) for place in dated]
-    unique: dict[tuple[str, str], Candidate] = {}
+
+    def themselves() -> Iterator[Candidate]:
+        for place in places:
+            yield Candidate(place, _origin(place, archive))
+        for place in places:
+            if place.snapshot and snapshots is not None:
+                yield Candidate(place, _below(f"{snapshots}/{place.snapshot}", place))
+
+    return _once_each(itertools.chain(mirrored, themselves()))
+
+
+def _once_each(found: Iterable[Candidate]) -> Iterator[Candidate]:
+    seen = set()
     for candidate in found:
-        unique.setdefault((candidate.address, candidate.place.sha256), candidate)
-    return list(unique.values())
+        key = (candidate.address, candidate.place.sha256)
+        if key not in seen:
+            seen.add(key)
+            yield candidate
 
 
 def local_path(address: str) -> Path | None:

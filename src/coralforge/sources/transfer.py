@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import urllib3
 
 from coralforge import __version__
 from coralforge.sources.answers import check_status, length_of, target_of
+from coralforge.sources.pace import Pace, PacedSession
 from coralforge.sources.partial import PartialDownload
 from coralforge.sources.refusals import Cancelled, Refusal, Retry, shown, why_unreachable
 
@@ -27,7 +27,8 @@ _MOVES_ON = 1 << 20
 class Policy:
     """How patient the fetcher is. Times in seconds, ``cap`` in bytes (for places that pin no size).
 
-    Within ``read`` seconds, ``least`` bytes have to come: a server that drips must not hold up a run for ever.
+    Within ``read`` seconds the head of an answer has to come, and then each ``least`` bytes of the file: a server
+    that drips must not hold up a run for ever.
     """
 
     attempts: int = 4
@@ -99,9 +100,9 @@ class Transferred:
     resumed: bool
 
 
-def open_session() -> requests.Session:
+def open_session(policy: Policy) -> PacedSession:
     """A session with the environment's proxies and certificates; for one thread. Retries are ours."""
-    session = requests.Session()
+    session = PacedSession(Pace(policy.read, policy.least))
     # Archives must arrive as they are: a transparent gzip would change the digest.
     session.headers.update({"User-Agent": f"coralforge/{__version__}", "Accept-Encoding": "identity"})
     return session
@@ -133,7 +134,7 @@ def _read(path: Path) -> Iterator[bytes]:
         raise Refusal("refused", f"cannot be read: {error.strerror}") from None
 
 
-def transfer_http(run: Transfer, session: requests.Session, job: Job) -> Transferred:
+def transfer_http(run: Transfer, session: PacedSession, job: Job) -> Transferred:
     """Download over HTTP(S); continues the part where it stopped, retries what may pass.
 
     Raises:
@@ -168,7 +169,7 @@ def _wait(run: Transfer, host: str, attempt: int, again: Retry) -> None:
         raise Cancelled
 
 
-def _once(run: Transfer, session: requests.Session, job: Job) -> Transferred:
+def _once(run: Transfer, session: PacedSession, job: Job) -> Transferred:
     have = job.part.size()
     headers = job.part.resume_headers(job.address)
     if headers and have == job.size:
@@ -180,29 +181,22 @@ def _once(run: Transfer, session: requests.Session, job: Job) -> Transferred:
         _check_size(run, job, total)
         if offset == 0:
             job.part.begin(job.address, response.headers)
-        return _store(run, job, _paced(run.policy, _quiet(response)), total)
+        return _store(run, job, _chunks(session.pace, response), total)
 
 
-def _quiet(response: requests.Response) -> Iterator[bytes]:
-    """The bytes of a response as they come; a cut or stalled one is a reason to retry."""
+def _chunks(pace: Pace, response: requests.Response) -> Iterator[bytes]:
+    """The bytes of a response as they come; a cut, slow or stalled one is a reason to retry."""
+    pace.begin()
     try:
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             yield chunk
+            pace.count(len(chunk))
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        text = "stopped sending" if isinstance(error, urllib3.exceptions.TimeoutError) else "was cut"
-        raise Retry(f"the connection {text} before the end of the file") from None
-
-
-def _paced(policy: Policy, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks; those that come too slowly are a reason to retry."""
-    since, got = time.monotonic(), 0
-    for chunk in chunks:
-        yield chunk
-        got += len(chunk)
-        if time.monotonic() - since >= policy.read:
-            if got < policy.least:
-                raise Retry(f"the connection brought {got:,} bytes in {policy.read:g} s")
-            since, got = time.monotonic(), 0
+        if not isinstance(error, urllib3.exceptions.TimeoutError):
+            raise Retry("the connection was cut before the end of the file") from None
+        if not pace.came:
+            raise Retry("the connection stopped sending before the end of the file") from None
+        raise Retry(f"the connection brought {pace.came:,} bytes in {pace.seconds:g} s") from None
 
 
 def _store(run: Transfer, job: Job, chunks: Iterator[bytes], total: int | None) -> Transferred:
@@ -225,7 +219,7 @@ def _store(run: Transfer, job: Job, chunks: Iterator[bytes], total: int | None) 
     return Transferred(digest.hexdigest(), done, resumed=start > 0)
 
 
-def _follow(run: Transfer, session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+def _follow(run: Transfer, session: PacedSession, url: str, headers: dict[str, str]) -> requests.Response:
     """GET, following redirects by hand: only to http(s), and never from https down to http."""
     for _ in range(_REDIRECTS):
         response = _get(run, session, url, headers)
@@ -242,10 +236,11 @@ def _follow(run: Transfer, session: requests.Session, url: str, headers: dict[st
     raise Refusal("refused", f"redirects more than {_REDIRECTS} times")
 
 
-def _get(run: Transfer, session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+def _get(run: Transfer, session: PacedSession, url: str, headers: dict[str, str]) -> requests.Response:
     host = _host(url)
     why = run.hosts.dead(host)
     if why is None:
+        session.pace.begin()
         try:
             return session.get(
                 url,
@@ -257,7 +252,9 @@ def _get(run: Transfer, session: requests.Session, url: str, headers: dict[str, 
         except requests.RequestException as error:
             why = why_unreachable(error, run.policy.connect)
             if why is None:
-                raise Retry(f"{host} does not answer") from None
+                late = isinstance(error, requests.exceptions.ReadTimeout)
+                within = f" within {run.policy.read:g} s" if late else ""
+                raise Retry(f"{host} does not answer{within}") from None
             if run.hosts.bury(host, why):
                 run.warn(f"{host} is out of reach ({why}); other places are used")
         except (ValueError, urllib3.exceptions.HTTPError) as error:

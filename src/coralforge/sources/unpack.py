@@ -90,6 +90,7 @@ def _disk_error(error: OSError, archive: Path, destination: Path) -> CoralforgeE
         f"{archive.name} cannot be unpacked into {destination}: {error.strerror}",
         reason="unpack-failed",
         details=str(error),
+        remedy="choose a folder of another file system with CORALFORGE_CACHE or 'cache' in pipeline.yaml",
     )
 
 

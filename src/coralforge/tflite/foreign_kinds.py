@@ -148,6 +148,8 @@ def archive(members: tuple[str, ...]) -> Foreign:
 
 def packed(inside: str) -> Foreign:
     """An archive in which something lies that another verb takes, once it is unpacked."""
+    if inside.endswith(".pt2"):  # which none takes as it is
+        return Foreign(Kind.PACKED, "an archive", f"unpack it, and {_PROGRAM}".replace("{name}", shown(inside)))
     return Foreign(Kind.PACKED, "an archive", f"unpack it, and give {shown(inside)} to `invoke quantize`")
 
 

@@ -60,6 +60,11 @@ class Tensor:
     def static(self) -> bool:
         return min(self.shape, default=0) >= 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of its values, where all sizes are known; a value of a type that is not known has 4."""
+        return math.prod(self.shape) * BYTES.get(self.kind, 4)
+
     def integers(self) -> tuple[int, ...] | None:
         """The values of a small INT32 or INT64 constant (axes, sizes, paddings); None for anything else."""
         letter = {"INT32": "i", "INT64": "q"}.get(self.kind)

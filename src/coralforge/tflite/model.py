@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import (
+    CoralforgeError,
+    model_invalid,
+    model_missing,
+    model_too_large,
+    model_unreadable,
+    user_error,
+)
 from coralforge.tflite import schema
 from coralforge.tflite.appended import archive_in
 from coralforge.tflite.flatbuffer import Malformed, walk
@@ -53,9 +60,9 @@ def read_model(path: Path) -> Model:
     try:
         given = read_given(path)
     except FileNotFoundError as error:
-        raise user_error(f"the model {path} does not exist", reason="model-missing") from error
+        raise model_missing(path) from error
     except OSError as error:
-        raise user_error(f"the model {path} cannot be read: {error.strerror}", reason="model-unreadable") from error
+        raise model_unreadable(path, error) from error
     model = parse_model(path, given.data)
     return replace(model, member=given.member, labels=given.labels) if given.member else model
 
@@ -72,11 +79,13 @@ def read_given(path: Path) -> Given:
     if foreign is not None and len(foreign.members) != 1:
         raise foreign.refusal(path)
     if not stat.S_ISREG(status.st_mode):
-        raise user_error(f"the model {path} is not a file", reason="model-unreadable")
+        raise user_error(
+            f"the model {path} is not a file", reason="model-unreadable", remedy="give the .tflite file itself"
+        )
     if foreign is not None:
         return taken_out(path, foreign.members[0], MAX_BYTES)
     if status.st_size > MAX_BYTES:
-        raise user_error(f"{path} is larger than {MAX_BYTES >> 20} MiB", reason="model-too-large")
+        raise model_too_large(f"{path} is larger than {MAX_BYTES >> 20} MiB")
     return Given(path.read_bytes())
 
 
@@ -124,4 +133,4 @@ def write_files(files: Mapping[Path, bytes]) -> None:
 
 
 def _invalid(path: Path, what: str) -> CoralforgeError:
-    return user_error(f"{path} is not a valid TensorFlow Lite model: {what}", reason="model-invalid")
+    return model_invalid(path, what, "TensorFlow Lite model")

@@ -81,8 +81,12 @@ def require_place(path: Path) -> None:
 def require_file(path: Path) -> None:
     """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it.
 
+    Nor does who gives "-", as other programs take it for stdout.
+
     /dev/stdout may be a regular file; its place is the kernel's all the same.
     """
+    if path.name == "-":
+        raise FileExistsError(errno.EINVAL, "nothing is written to stdout, and no file has that name", str(path))
     folder = os.path.realpath(path.parent)  # of a loop of links, too
     if folder in _KERNELS or folder.startswith("/proc/"):
         raise FileExistsError(errno.EEXIST, "it is the kernel's, and no place for files", str(path))

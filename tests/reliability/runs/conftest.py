@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from coralforge.settings import Options, Project, resolve
 from tests.integration.conftest import copy_project
 from tests.support.chain import Chain
 from tests.support.docker_proxy import DockerProxy
+from tests.support.killed import Plan
 from tests.support.second_engine import ABSENT, SecondEngine
 
 
@@ -37,14 +41,34 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     return chain
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that nothing disturbs."""
+
+    products: dict[str, str]
+    """Digests of what it makes."""
+    points: list[str]
+    """The names of its points, in order."""
+    seconds: float
+    """How long it took, in the time of the day."""
+
+
 @pytest.fixture(scope="session")
-def golden(chain: Chain) -> dict[str, str]:
-    """The digests of what a run makes that nothing disturbs."""
+def undisturbed(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    record = tmp_path_factory.mktemp("points") / "names.json"
     chain.rewind()
-    ran = chain.run(chain.bundle)
+    began = time.monotonic()
+    ran = chain.run(chain.bundle, Plan(record=str(record)))
+    seconds = time.monotonic() - began
     assert ran.status == 0, ran.said
     assert chain.leftovers() == []
-    return chain.made()
+    return Undisturbed(chain.made(), json.loads(record.read_text()), seconds)
+
+
+@pytest.fixture(scope="session")
+def golden(undisturbed: Undisturbed) -> dict[str, str]:
+    """The digests that each later run has to come to."""
+    return undisturbed.products
 
 
 @pytest.fixture(scope="session")

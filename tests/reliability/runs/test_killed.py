@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import random
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from coralforge.plan import Stage
+from tests.reliability.runs.conftest import Undisturbed
 from tests.support.chain import Chain, containers_of
 from tests.support.docker_proxy import DockerProxy, Fault, How
 from tests.support.killed import STEPS, Plan
@@ -26,8 +26,8 @@ RUN = "a run of fetch, unpack, prefix, model, bundle and deb"
 KILLED = Promise(
     "Endings",
     "A run that is killed is taken up by the next one: the same bytes, and no container, folder or half file left",
-    f"kill -9 of {RUN}: at its steps (words to the user, renames, locks, connections, programs; about 330), between "
-    "them where files change (about 3,600) and at any time: 200 drawn in all",
+    f"kill -9 of {RUN}: at its steps (words to the user, renames, removed folders, locks, connections; about 340), "
+    "between them where files change (about 3,600) and at any time: 200 drawn in all",
     "artifacts are copied into the store, and not compared with their records: half a bundle is used. Containers of "
     "dead processes are not removed, nor folders: they stay",
 )
@@ -44,17 +44,6 @@ UNREAD = Promise(
     f"{RUN} with stdout, stderr or both into a pipe without a reader; in a terminal that is closed at any time",
     "the work is ended by the first word that nobody reads: no bundle, exit code 0",
 )
-
-
-@pytest.fixture(scope="session")
-def points(chain: Chain, golden: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The names of the points of a run, in order."""
-    record = tmp_path_factory.mktemp("points") / "names.json"
-    chain.rewind()
-    ran = chain.run(chain.bundle, Plan(record=str(record)))
-    assert ran.status == 0, ran.said
-    names: list[str] = json.loads(record.read_text())
-    return names
 
 
 def chosen(names: Sequence[str], source: random.Random, count: int) -> list[int]:
@@ -77,34 +66,30 @@ def require_whole(chain: Chain, client: Any, golden: dict[str, str], pid: int) -
 
 
 @promised(KILLED)
-def test_kill_at_a_point(chain: Chain, client: Any, golden: dict[str, str], points: list[str], trial: Trial) -> None:
-    for point in trial.cases(chosen(points, trial.random("kill"), 150), short=2):
+def test_kill_at_a_point(chain: Chain, client: Any, undisturbed: Undisturbed, trial: Trial) -> None:
+    for point in trial.cases(chosen(undisturbed.points, trial.random("kill"), 150), short=2):
         chain.rewind()
         ran = chain.run(chain.bundle, Plan((point,), (signal.SIGKILL,)))
         assert ran.status in (-signal.SIGKILL, 0), f"point {point}: {ran.said}"
-        require_whole(chain, client, golden, ran.pid)
+        require_whole(chain, client, undisturbed.products, ran.pid)
 
 
 @promised(KILLED)
-def test_kill_at_any_time(chain: Chain, client: Any, golden: dict[str, str], trial: Trial) -> None:
+def test_kill_at_any_time(chain: Chain, client: Any, undisturbed: Undisturbed, trial: Trial) -> None:
     source = trial.random("time")
-    chain.rewind()
-    started = time.monotonic()
-    assert chain.run(chain.bundle).status == 0
-    whole = time.monotonic() - started
     for _ in trial.times(long=50, short=1):
         chain.rewind()
         process = chain.start(chain.bundle)
-        timer = threading.Timer(source.random() * whole, process.kill)
+        timer = threading.Timer(source.random() * undisturbed.seconds, process.kill)
         timer.start()
         process.communicate(timeout=NET)
         timer.cancel()
-        require_whole(chain, client, golden, process.pid)
+        require_whole(chain, client, undisturbed.products, process.pid)
 
 
 @promised(KILLED, control=True)
 def test_without_one_rename_and_records_half_a_bundle_is_used(chain: Chain, golden: dict[str, str]) -> None:
-    chain.rewind()
+    chain.forget(Stage.BUNDLE, Stage.DEB)
     assert chain.run(chain.bundle, Plan(without=("one rename",))).status == -signal.SIGKILL
     ran = chain.run(chain.bundle, Plan(without=("damage",)))
     assert ran.status != 0 or chain.made() != golden
@@ -114,12 +99,12 @@ def test_without_one_rename_and_records_half_a_bundle_is_used(chain: Chain, gold
 def test_without_reaping_and_sweeping_container_and_folder_stay(
     chain: Chain, client: Any, golden: dict[str, str], calls: list[str]
 ) -> None:
-    chain.rewind()
+    chain.forget(Stage.DEB)
     process = stop_in_container(chain, calls, signal.SIGKILL)
     assert chain.run(chain.bundle, Plan(without=("reap", "sweep"))).status == 0
     assert containers_of(client, process.pid) != []
     assert chain.leftovers() != []
-    chain.rewind()
+    chain.forget(Stage.DEB)
     require_whole(chain, client, golden, process.pid)
 
 
@@ -139,9 +124,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @promised(STOPPED)
-def test_a_stop_at_a_point(
-    chain: Chain, client: Any, golden: dict[str, str], points: list[str], trial: Trial
-) -> None:
+def test_a_stop_at_a_point(chain: Chain, client: Any, undisturbed: Undisturbed, trial: Trial) -> None:
+    points, golden = undisturbed.points, undisturbed.products
     drawn = chosen(points, trial.random("stop"), 60)
     for point, number in trial.cases(zip(drawn, STOPS * len(drawn), strict=False), short=3):
         chain.rewind()
@@ -159,7 +143,7 @@ def test_a_stop_at_a_point(
 def test_without_handlers_something_is_left(
     chain: Chain, client: Any, golden: dict[str, str], calls: list[str]
 ) -> None:
-    chain.rewind()
+    chain.forget(Stage.DEB)
     process = stop_in_container(chain, calls, signal.SIGHUP, Plan(without=("stops",)))
     assert process.returncode != 130
     assert containers_of(client, process.pid) != []
@@ -168,15 +152,15 @@ def test_without_handlers_something_is_left(
 
 
 @promised(STOPPED)
-def test_a_second_ctrl_c(chain: Chain, client: Any, golden: dict[str, str], points: list[str], trial: Trial) -> None:
+def test_a_second_ctrl_c(chain: Chain, client: Any, undisturbed: Undisturbed, trial: Trial) -> None:
     source = trial.random("twice")
-    for point in trial.cases(chosen(points, source, 40), short=1):
+    for point in trial.cases(chosen(undisturbed.points, source, 40), short=1):
         chain.rewind()
         plan = Plan((point, point + 1 + source.randrange(4)), (signal.SIGINT, signal.SIGINT))
         ran = chain.run(chain.bundle, plan)
         assert ran.status in (130, 0), f"{plan}: {ran.said}"
         assert "Traceback" not in ran.said, f"{plan}: {ran.said}"
-        require_whole(chain, client, golden, ran.pid)
+        require_whole(chain, client, undisturbed.products, ran.pid)
 
 
 @promised(UNREAD)

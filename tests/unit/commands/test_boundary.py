@@ -38,7 +38,7 @@ def test_an_error_shows_what_why_and_the_remedy(capsys: pytest.CaptureFixture[st
 
 def test_each_kind_has_its_own_code() -> None:
     def verb() -> None:
-        raise build_error("no", reason="r")
+        raise build_error("no", reason="r", remedy="")
 
     assert run(verb) == 5
 
@@ -169,7 +169,7 @@ def test_what_was_ignored_at_the_start_stays_ignored() -> None:
 
 def test_an_error_says_nothing_to_the_terminal_but_text(capsys: pytest.CaptureFixture[str]) -> None:
     def verb() -> None:
-        raise user_error("a\x1b[2Jb", reason="some-reason", details="bin/\x07\ud800x\n\tis missing")
+        raise user_error("a\x1b[2Jb", reason="some-reason", remedy="", details="bin/\x07\ud800x\n\tis missing")
 
     assert run(verb) == ExitCode.USER
     assert (

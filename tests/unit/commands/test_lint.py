@@ -24,10 +24,12 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_all_tools_run_and_the_first_failure_is_told(modules: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_all_tools_run_and_failures_are_told(modules: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (modules / "ends.py").write_text("import sys; print(sys.argv[1]); sys.exit(int(sys.argv[1]))", encoding="utf-8")
     assert run_tools(modules, [Tool("ends", ("0",)), Tool("ends", ("3",)), Tool("ends", ("4",))]) == 3
-    assert capfd.readouterr().out.split() == ["0", "3", "4"]
+    out, err = capfd.readouterr()
+    assert out.split() == ["0", "3", "4"]
+    assert err.splitlines() == ["failed: ends 3 (exit status 3)", "failed: ends 4 (exit status 4)"]
 
 
 def test_ctrl_c_lets_a_tool_clean_up_and_starts_no_other(modules: Path, ctrl_c: None) -> None:

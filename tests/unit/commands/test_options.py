@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from invoke import Collection, Program, Task
 
 from coralforge.commands.options import Option, verb
+from coralforge.quantize.quantize import QuantizeOptions
 from tests.conftest import ROOT
 
 
@@ -58,3 +60,12 @@ def test_no_name_is_refused_and_not_passed_over(option: str, value: str, capsys:
     said = capsys.readouterr().err
     assert said.startswith(f"error: {option} ")
     assert "[option-empty, exit 2]" in said
+
+
+@pytest.mark.parametrize("name", ["preprocess", "io", "max_samples", "max_evaluate", "questions", "timeout"])
+def test_help_says_the_defaults_of_quantize_as_they_are(name: str) -> None:
+    """The engine has them; help only tells."""
+    [quantize] = [task for task in tasks() if task.name == "quantize"]
+    default = next(field.default for field in fields(QuantizeOptions) if field.name == name)
+    said = f"{default:g}" if isinstance(default, float) else str(default)
+    assert f"(default: {said})" in quantize.help[name.replace("_", "-")]

@@ -36,7 +36,7 @@ def verb():
             print("result", number)
             sink.emit(Note(f"progress {number}"))
         if how == "fail":
-            raise build_error("it failed", reason="build-failed")
+            raise build_error("it failed", reason="build-failed", remedy="")
         (here / "done").touch()
     finally:
         (here / "cleaned").touch()

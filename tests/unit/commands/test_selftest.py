@@ -1,4 +1,4 @@
-"""What `invoke selftest` refuses before hours of tests."""
+"""The options of ``invoke selftest``: what is wrong is said before hours are spent on it."""
 
 from __future__ import annotations
 
@@ -7,45 +7,51 @@ from pathlib import Path
 import pytest
 
 from coralforge.commands import selftest as verb
-from coralforge.commands.lint import Tool
-from coralforge.commands.selftest import selftest
-from coralforge.errors import CoralforgeError, ExitCode
+from coralforge.commands.options import Said
+from coralforge.commands.selftest import NO_TESTS, selftest, words_for_pytest
+from coralforge.errors import CoralforgeError
 
-
-def refused(folder: Path, **said: str) -> CoralforgeError:
-    with pytest.raises(CoralforgeError) as caught:
-        selftest(folder, **{"only": None, "seed": None, "table": None, **said})
-    assert (caught.value.reason, caught.value.code) == ("selftest-option", ExitCode.USER)
-    return caught.value
+NOTHING = dict.fromkeys(("only", "seed", "minutes", "table"))
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [("seed", "Y"), ("seed", "-1"), ("table", "Z"), ("table", "absent/x.md"), ("table", "tests.py")],
+    ("given", "wanted"),
+    [
+        ({"seed": "x"}, "--seed 'x' is not a whole number"),
+        ({"minutes": "-1"}, "--minutes '-1' is not a number of minutes"),
+        ({"minutes": "nan"}, "--minutes 'nan' is not a number of minutes"),
+        ({"table": "/nonexistent/x.md"}, "--table /nonexistent/x.md cannot be written"),
+        ({"table": "/"}, "--table / cannot be written"),
+    ],
 )
-def test_what_cannot_be_used_is_said_before_anything_runs(
-    option: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verb, "run_tools", lambda *_given: pytest.fail("it is begun"))
-    monkeypatch.chdir(tmp_path)
-    assert f"--{option}" in refused(tmp_path, **{option: value}).brief
+def test_what_pytest_would_say_late_or_in_its_words(given: dict[str, str], wanted: str) -> None:
+    with pytest.raises(CoralforgeError) as caught:
+        words_for_pytest(Said(**{**NOTHING, **given}))
+    assert (caught.value.brief, caught.value.reason) == (wanted, "selftest-option")
 
 
-@pytest.mark.parametrize("status", [4, 5])
-def test_a_name_that_no_test_has_is_said(status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verb, "run_tools", lambda *_given: status)
-    assert "--only 'nobody'" in refused(tmp_path, only="nobody").brief
+def test_options_are_handed_on(tmp_path: Path) -> None:
+    said = Said(only="store", seed="7", minutes="0.5", table=str(tmp_path / "t.md"))
+    assert words_for_pytest(said) == [
+        "-k",
+        "store",
+        "--seed",
+        "7",
+        "--minutes",
+        "0.5",
+        "--table",
+        str(tmp_path / "t.md"),
+    ]
 
 
-def test_otherwise_it_ends_as_pytest_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ...]] = []
+def test_a_name_that_no_test_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(verb, "run_tools", lambda *_given: NO_TESTS)
+    with pytest.raises(CoralforgeError, match="no test of tests/reliability fits --only 'nosuch'"):
+        selftest(tmp_path, Said(**{**NOTHING, "only": "nosuch"}))
 
-    def run(_root: Path, tools: list[Tool]) -> int:
-        asked.append(tuple(tools[0].arguments))
-        return 1
 
-    monkeypatch.setattr(verb, "run_tools", run)
-    with pytest.raises(SystemExit) as ended:
-        selftest(tmp_path, "sources", "7", str(tmp_path / "x.md"))
-    assert ended.value.code == 1
-    assert asked[0][2:] == ("-k", "sources", "--seed", "7", "--table", str(tmp_path / "x.md"))
+def test_a_failure_is_pytests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(verb, "run_tools", lambda *_given: 1)
+    with pytest.raises(SystemExit) as caught:
+        selftest(tmp_path, Said(**NOTHING))
+    assert caught.value.code == 1

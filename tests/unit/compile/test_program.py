@@ -184,7 +184,7 @@ class TestContainer:
 
 class TestFinding:
     def no_image(self) -> LocalProgram:
-        raise build_error("no network", reason="image-build", details="step 3\nstep 4")
+        raise build_error("no network", reason="image-build", remedy="", details="step 3\nstep 4")
 
     def on_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program = script(tmp_path, "true", "edgetpu_compiler")

@@ -54,6 +54,12 @@ def refused_pipeline(folder: Path, **changes: Any) -> CoralforgeError:
     return caught.value
 
 
+@pytest.mark.parametrize("wrong", ["xnnpack", ["xnnpack"], 3])
+def test_what_is_no_mapping_is_told_its_keys(tmp_path: Path, wrong: object) -> None:
+    error = refused_pipeline(tmp_path, cpu=wrong)
+    assert "cpu: a mapping is expected, with ops, xnnpack" in error.brief
+
+
 class TestTexts:
     """Each string that has no pattern of its own."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from coralforge.config.remote import Remote, host_and_port
-from coralforge.pipeline.remote import options
+from coralforge.pipeline.remote.connect import options
 
 ADDRESS = "grpcs://cache.example:8980"
 

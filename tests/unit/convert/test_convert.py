@@ -16,12 +16,11 @@ from coralforge.convert import environment
 from coralforge.convert.models import quantize_any
 from coralforge.convert.worker import shapes
 from coralforge.convert.worker.heads import candidates
-from coralforge.convert.worker.names import plain
 from coralforge.convert.worker.request import ConvertRequest, read_request
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Recorder
 from coralforge.quantize.converted import Converted, conversion_text
-from coralforge.quantize.environment import LOCK, STAMP
+from coralforge.quantize.environment import STAMP
 from coralforge.quantize.quantize import QuantizeOptions
 from tests.conftest import ROOT
 from tests.support.keras_maker import write_keras
@@ -98,17 +97,17 @@ class TestCourse:
 class TestPython:
     """Which interpreter runs the converter."""
 
-    LOCKS = (environment.LOCK, LOCK)
+    LOCKS = environment.CONVERT.locks
 
     def make(self, root: Path) -> Path:
-        python = root / environment.FOLDER / "bin" / "python"
+        python = root / environment.CONVERT.folder / "bin" / "python"
         python.parent.mkdir(parents=True)
         python.touch()
         stamp = ""
         for name in self.LOCKS:
             (root / name).write_text(name)
             stamp += f"{hashlib.sha256(name.encode()).hexdigest()}  {root / name}\n/usr/bin/python3\n"
-        (root / environment.FOLDER / STAMP).write_text(stamp)
+        (root / environment.CONVERT.folder / STAMP).write_text(stamp)
         return python
 
     def test_the_one_that_bootstrap_made(self, tmp_path: Path) -> None:
@@ -130,14 +129,15 @@ class TestPython:
 
     def test_the_users_own_comes_first_and_has_to_be_a_program(self, tmp_path: Path) -> None:
         self.make(tmp_path)
-        chosen = environment.find_python(tmp_path, {environment.VARIABLE: sys.executable})
-        assert chosen == Path(sys.executable)
-        with pytest.raises(CoralforgeError, match="which is no program"):
-            environment.find_python(tmp_path, {environment.VARIABLE: str(tmp_path)})
+        variable = environment.CONVERT.variable
+        assert environment.find_python(tmp_path, {variable: sys.executable}) == Path(sys.executable)
+        with pytest.raises(CoralforgeError, match="which is no program") as raised:
+            environment.find_python(tmp_path, {variable: str(tmp_path)})
+        assert raised.value.remedy == f"correct or unset {variable}"
 
     def test_its_lock_is_that_of_the_project(self) -> None:
         project = (ROOT / "pyproject.toml").read_text()
-        lock = (ROOT / environment.LOCK).read_text()
+        lock = (ROOT / environment.CONVERT.locks[0]).read_text()
         group = project.partition("convert = [")[2]
         pins = [line.strip().strip('",') for line in group.partition("]")[0].splitlines() if "==" in line]
         assert len(pins) == 7
@@ -167,10 +167,6 @@ for reach in (lambda: socket.create_connection(("127.0.0.1", 9)), lambda: socket
         "the converter may not use the network (socket.getaddrinfo)",
         "the converter may not use the network (socket.getaddrinfo)",
     ]
-
-
-def test_names_that_a_signature_can_have() -> None:
-    assert plain(["/model/out:0", "a", "a", "0", "/"]) == ["model_out_0", "a", "a_2", "x0", "x"]
 
 
 @pytest.mark.parametrize(

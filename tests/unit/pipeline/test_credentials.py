@@ -13,7 +13,7 @@ import yaml
 
 from coralforge.config.load import load_pipeline
 from coralforge.errors import CoralforgeError, ExitCode
-from coralforge.pipeline.credentials import read_credentials, write_credentials
+from coralforge.pipeline.remote.credentials import read_credentials, write_credentials
 from coralforge.settings import Project
 from tests.conftest import ROOT
 from tests.support.pki import Authority

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from coralforge.events import Recorder
-from coralforge.pipeline import remote as module
 from coralforge.pipeline.build import BuildEnvironment
 from coralforge.pipeline.disk_cache import prune
+from coralforge.pipeline.remote import connect as module
 from coralforge.pipeline.remote import connected
 from tests.unit.pipeline.test_remote import ADDRESS, RunnerDouble, settings, spec
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coralforge.config.remote import Remote
-from coralforge.pipeline.reach import TlsFiles, Trouble, trouble
+from coralforge.pipeline.remote.reach import TlsFiles, Trouble, trouble
 from tests.support.pki import Authority
 from tests.support.tls_server import echo_server
 

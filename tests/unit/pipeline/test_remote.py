@@ -14,12 +14,12 @@ from coralforge.containers.docker import creation
 from coralforge.containers.spec import ContainerSpec, Finished, Mount
 from coralforge.errors import CoralforgeError, ExitCode
 from coralforge.events import Note, Recorder
-from coralforge.pipeline import remote as module
 from coralforge.pipeline.build import BuildEnvironment, run_container
-from coralforge.pipeline.reach import Trouble
-from coralforge.pipeline.remote import RemoteRunner, connected
+from coralforge.pipeline.remote import connect as module
+from coralforge.pipeline.remote.connect import RemoteRunner, connected
+from coralforge.pipeline.remote.reach import Trouble
+from coralforge.pipeline.remote.tunnels import Tunnel, inside, names, tunnels
 from coralforge.pipeline.survey import collect
-from coralforge.pipeline.tunnels import Tunnel, inside, names, tunnels
 from coralforge.plan import Stage
 from coralforge.settings import Options, Project, Settings, resolve
 from tests.conftest import ROOT

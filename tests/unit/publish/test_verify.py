@@ -161,7 +161,9 @@ def test_sums_without_end_are_not_read(release: Release) -> None:
     assert (found["digest"], found["signature"]) == (False, False)
 
 
-def test_what_is_no_bundle_is_said_in_a_sentence(release: Release) -> None:
-    release.archive.write_text("no archive")
-    found = next(one for one in verify(release.archive, release.folder, None) if one.name == "content")
-    assert f"known here: archive: {release.archive}" in str(found)
+def test_a_file_that_is_no_bundle_is_said_to_be_wrong_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("no bundle\n")
+    content = verify(tmp_path / "README.md", tmp_path / "work", None)[-1]
+    assert (content.name, content.good) == ("content", False)
+    known = "README.md is no tar archive and no Debian package that is known here"
+    assert content.said == f"{known}; archive: {tmp_path}/README.md"

@@ -489,7 +489,9 @@ class TestPython:
 
     def test_the_users_own_comes_first(self, tmp_path: Path) -> None:
         self.make(tmp_path)
-        assert environment.find_python(tmp_path, {environment.VARIABLE: sys.executable}) == Path(sys.executable)
+        assert environment.find_python(tmp_path, {environment.MODELS.variable: sys.executable}) == Path(
+            sys.executable
+        )
 
     def test_what_to_do_without(self, tmp_path: Path) -> None:
         assert "scripts/bootstrap --models" in self.missing(tmp_path, {}).remedy
@@ -503,7 +505,7 @@ class TestPython:
         self.missing(tmp_path, {})
 
     def test_the_variable_has_to_name_a_program(self, tmp_path: Path) -> None:
-        assert "which is no program" in self.missing(tmp_path, {environment.VARIABLE: str(tmp_path)}).brief
+        assert "which is no program" in self.missing(tmp_path, {environment.MODELS.variable: str(tmp_path)}).brief
 
 
 def test_the_version_that_is_said_to_be_tested_is_the_locked_one() -> None:

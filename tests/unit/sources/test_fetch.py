@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import signal
 import socket
@@ -31,7 +32,7 @@ from coralforge.sources.fetch import cached, fetch_all, verified
 from coralforge.sources.partial import PartialDownload
 from coralforge.sources.records import Fetched, Wanted
 from coralforge.sources.refusals import Cancelled, Refusal, why_unreachable
-from coralforge.sources.transfer import Hosts, Job, Policy, Transfer, transfer_http
+from coralforge.sources.transfer import Hosts, Job, Policy, Transfer, open_session, transfer_http
 from coralforge.sources.workers import run_all
 from tests.support.patience import NET, wait_until
 
@@ -425,7 +426,7 @@ def transfer(address: str, tmp_path: Path, policy: Policy) -> tuple[list[float],
     patience = Patience()
     run = Transfer(policy, Hosts(), patience, lambda text: None)
     job = Job(address, PartialDownload(tmp_path / "x.part"), None, lambda done, total: None)
-    with requests.Session() as session:
+    with open_session(policy) as session:
         try:
             transfer_http(run, session, job)
         except Refusal as refusal:
@@ -555,7 +556,7 @@ class Redirecting(requests.adapters.BaseAdapter):
         response.status_code = 302
         response.headers["Location"] = self.target
         response.request = request
-        response.raw = None
+        response.raw = io.BytesIO()
         return response
 
     def close(self) -> None:
@@ -565,7 +566,7 @@ class Redirecting(requests.adapters.BaseAdapter):
 def test_a_redirect_from_https_down_to_http_is_refused(tmp_path: Path) -> None:
     run = Transfer(QUICK, Hosts(), threading.Event(), lambda text: None)
     job = Job("https://safe.example/a", PartialDownload(tmp_path / "x.part"), None, lambda done, total: None)
-    with requests.Session() as session, pytest.raises(Refusal, match="redirects from https to http://plain"):
+    with open_session(QUICK) as session, pytest.raises(Refusal, match="redirects from https to http://plain"):
         session.mount("https://", Redirecting("http://user:secret@plain.example/a"))
         transfer_http(run, session, job)
 
@@ -744,7 +745,7 @@ def test_a_cancelled_download_stops_between_two_chunks_and_keeps_its_part(addres
     cancel = threading.Event()
     part = PartialDownload(tmp_path / "x.part")
     run = Transfer(QUICK, Hosts(), cancel, lambda text: None)
-    with requests.Session() as session, pytest.raises(Cancelled):
+    with open_session(QUICK) as session, pytest.raises(Cancelled):
         transfer_http(run, session, Job(address, part, None, lambda done, total: cancel.set()))
     assert 0 < part.size() < len(DATA)
 

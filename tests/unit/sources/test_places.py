@@ -56,6 +56,19 @@ def test_a_snapshot_archive_is_asked_last_and_for_what_has_a_date_only() -> None
     assert not any("old.example" in candidate.address for candidate in undated)
 
 
+def test_nobody_asks_for_the_archive_before_the_mirrors_were_tried(tmp_path: Path) -> None:
+    def archive() -> str | None:
+        raise AssertionError
+
+    found = candidates(want(DEBIAN), [str(tmp_path)], archive)
+    assert [next(found).address for _ in range(2)] == [
+        str(tmp_path / "repo_1.2+dfsg~1.orig.tar.xz"),
+        str(tmp_path / TWO),
+    ]
+    with pytest.raises(AssertionError):
+        next(found)
+
+
 def test_mirrors_are_asked_first_for_every_place_by_three_names(tmp_path: Path) -> None:
     assert addresses(want(UPSTREAM, DEBIAN), [str(tmp_path), "https://m.example/x/"]) == [
         f"{tmp_path}/repo-1.2.tar.gz",

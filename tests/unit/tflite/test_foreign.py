@@ -52,6 +52,11 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "two.zip": (zipped(["a.tflite", "b/c.tflite"]), "an archive with 2 models in it", "one of a.tflite, b/c.tflite"),
     "ei.zip": (zipped(["edge-impulse-sdk/README.md", "x.tflite"]), "a library of Edge Impulse", "int8 quantized"),
     "tm.zip": (zipped(["keras_model.h5", "labels.txt"]), "an archive", "unpack it, and give keras_model.h5"),
+    "pt2.zip": (
+        zipped(["net.pt2"]),
+        "an archive",
+        'unpack it, and export it: torch.onnx.export(torch.export.load("net.',
+    ),
     "sm.zip": (zipped(["m/saved_model.pb", "m/variables/"]), "an archive", "give the folder m"),
     "tfjs.zip": (zipped(["model.json", "weights.bin"]), "a TensorFlow.js model", "Edge TPU"),
     "samples.npz": (zipped(["a.npy"]), "arrays of numpy", "as samples"),

@@ -108,3 +108,11 @@ def test_no_file_is_put_among_the_kernels(folder: str, tmp_path: Path) -> None:
                 write(path, b"data")
         finally:
             path.unlink(missing_ok=True)
+
+
+def test_a_dash_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--json -` once made a file of that name: other programs write to stdout then."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileExistsError, match="stdout"):
+        write(Path("-"), b"data")
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from coralforge.convert.worker.read import inputs
-from coralforge.convert.worker.shapes import end_at, shape_of, simplified
+from coralforge.convert.worker.shapes import CHANNELS, end_at, shape_of, simplified
 
 COORDINATES = 4
 STRIDES = (8, 16, 32, 64)
@@ -72,7 +72,7 @@ def _axis(model: Any) -> int | None:
     if len(pictures) != 1 or len(pictures[0]) != 4 or len(outputs) != 1 or len(outputs[0]) != 3:
         return None
     _, first, *rest = pictures[0]
-    height, width = rest if first <= COORDINATES else (first, rest[0])
+    height, width = rest if first in CHANNELS else (first, rest[0])
     _, rows, columns = outputs[0]
     known = candidates(height, width)
     if rows in known and columns > COORDINATES:
@@ -102,7 +102,7 @@ class _Graph:
             own = _attribute(node, "axis") % len(self._shapes[name])
             return self._part_joined(node, axis, at) if own == axis else self._part_each(node, axis, at, own, far)
         if node.op_type == "Transpose":
-            order = list(_attribute(node, "perm"))
+            order = list(_attribute(node, "perm") or reversed(range(len(self._shapes[name]))))
             found = self.part(node.input[0], order[axis], at, far - 1)
             return found and tuple(self._add("Transpose", [one], perm=order) for one in found)  # type: ignore[return-value]
         if node.op_type == "Reshape":
@@ -186,6 +186,7 @@ class _Graph:
 
 
 def _attribute(node: Any, name: str) -> Any:
+    """The value of an attribute; None where the operation has none of that name."""
     from onnx import helper
 
-    return next(helper.get_attribute_value(one) for one in node.attribute if one.name == name)
+    return next((helper.get_attribute_value(one) for one in node.attribute if one.name == name), None)

@@ -7,7 +7,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import (
+    CoralforgeError,
+    first_line,
+    model_invalid,
+    model_missing,
+    model_too_large,
+    model_unreadable,
+    user_error,
+)
 
 MAX_BYTES = 1 << 30  # of a model and its external data; a hundred times what an Edge TPU holds
 _OWN = ("", "ai.onnx")
@@ -32,11 +40,11 @@ def read(path: Path) -> Any:
     except CoralforgeError:
         raise
     except FileNotFoundError as error:
-        raise user_error(f"the model {path} does not exist", reason="model-missing") from error
+        raise model_missing(path) from error
     except OSError as error:
-        raise user_error(f"the model {path} cannot be read: {error.strerror}", reason="model-unreadable") from error
+        raise model_unreadable(path, error) from error
     except Exception as error:  # protobuf's own
-        raise _invalid(path, f"its protocol buffer is damaged ({_said(error)})") from error
+        raise _invalid(path, f"its protocol buffer is damaged ({first_line(error)})") from error
     if not model.graph.node or not model.graph.output:
         raise _invalid(path, "it has no graph")
     if not all(isinstance(text, str) for text in _texts(model.graph)):
@@ -132,7 +140,7 @@ def _load_external(path: Path, model: Any) -> None:
     try:
         load_external_data_for_model(model, str(folder))
     except Exception as error:
-        raise _invalid(path, f"its weights in another file are damaged ({_said(error)})") from error
+        raise _invalid(path, f"its weights in another file are damaged ({first_line(error)})") from error
 
 
 def _texts(graph: Any) -> Iterator[Any]:
@@ -171,14 +179,8 @@ def _is_quantized(name: str) -> bool:
 
 
 def _invalid(path: Path, what: str) -> CoralforgeError:
-    return user_error(f"{path} is not a valid ONNX model: {what}", reason="model-invalid")
+    return model_invalid(path, what, "ONNX model")
 
 
 def _too_large(path: Path) -> CoralforgeError:
-    return user_error(
-        f"{path} has more than {MAX_BYTES >> 20} MiB; a model for an Edge TPU has less", reason="model-too-large"
-    )
-
-
-def _said(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+    return model_too_large(f"{path} has more than {MAX_BYTES >> 20} MiB; a model for an Edge TPU has less")

@@ -7,8 +7,10 @@ from typing import Any
 
 from coralforge.convert.worker.read import check_known, check_straight, inputs
 from coralforge.convert.worker.request import ConvertRequest
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, lines_of, user_error
 
+CHANNELS = (1, 3, 4)
+"""Channels that pictures have."""
 _SHOWN = 12  # names in an error
 
 
@@ -98,11 +100,11 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 def _unfitting(path: str, error: BaseException) -> CoralforgeError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return user_error(
         f"{path} is not a valid ONNX model: its operations and shapes do not fit together",
         reason="model-invalid",
-        details="\n".join(line[:300] for line in lines[:4]),
+        details="\n".join(lines_of(error, 4)),
+        remedy="export it again, with another opset version (13 to 17)",
     )
 
 

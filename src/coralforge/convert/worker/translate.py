@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coralforge.convert.worker.names import plain
 from coralforge.convert.worker.read import inputs
-from coralforge.convert.worker.shapes import shape_of
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.convert.worker.shapes import CHANNELS, shape_of
+from coralforge.errors import CoralforgeError, lines_of, user_error
+from coralforge.quantize.worker.names import plain
 
 SIGNATURE = "serving_default"
-CHANNELS = (1, 3, 4)
-"""Channels that pictures have."""
 
 
 @dataclass(frozen=True)
@@ -179,12 +177,11 @@ def _channels_first(shape: Sequence[int]) -> bool:
 
 
 def _failed(path: str, error: BaseException) -> CoralforgeError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     where = _operation(error)
     return user_error(
         f"{path} cannot be converted" + (f": onnx2tf fails at {where}" if where else ""),
         reason="model-conversion",
-        details="\n".join(line[:300] for line in lines[:4]),
+        details="\n".join(lines_of(error, 4)),
         remedy="end before it with --outputs NAME,...; or export the model with another opset version (13 to 17)",
     )
 

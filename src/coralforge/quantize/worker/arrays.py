@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from coralforge.errors import CoralforgeError
+from coralforge.errors import CoralforgeError, first_line
 from coralforge.quantize.worker import samples
 from coralforge.quantize.worker.preprocess import RAW, Preprocess, unsaid
 from coralforge.quantize.worker.samples import Feed, Input, Samples
@@ -205,5 +205,4 @@ def _check_columns(
 
 
 def _damaged(path: Path, error: BaseException) -> CoralforgeError:
-    said = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-    return samples.invalid(f"{path} is not an .npz or .npy file that can be read", details=said)
+    return samples.invalid(f"{path} is not an .npz or .npy file that can be read", details=first_line(error))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, lines_of, user_error
 from coralforge.quantize.worker.load import DEFAULT_SIGNATURE, FloatModel
 from coralforge.quantize.worker.samples import Feed
 
@@ -79,7 +79,6 @@ def open_interpreter(data: bytes, *, keep_all: bool = False) -> Any:
 def _refused(model: str, error: BaseException) -> CoralforgeError:
     text = str(error)
     named = sorted(set(_OPERATIONS.findall(text)) | set(_CUSTOM.findall(text)))
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     if named:
         return user_error(
             f"{model} has operations that TensorFlow Lite does not have, or cannot quantize",
@@ -90,7 +89,7 @@ def _refused(model: str, error: BaseException) -> CoralforgeError:
     return user_error(
         f"{model} cannot be converted to full integer",
         reason="model-conversion",
-        details="\n".join(line[:300] for line in lines[:6]),
+        details="\n".join(lines_of(error)),
         remedy="docs/quantize.md says what a model has to be like",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import user_error
+from coralforge.errors import model_invalid, user_error
 
 # Operations that reach out of the model: files, and Python code. (Restoring weights is done by loading alone.)
 OUTSIDE = {
@@ -38,9 +38,7 @@ def check_loading(path: Path, trust: bool) -> None:
     try:
         model.ParseFromString((path / "saved_model.pb").read_bytes())
     except DecodeError as error:
-        raise user_error(
-            f"{path} is not a valid model: its saved_model.pb is damaged", reason="model-invalid"
-        ) from error
+        raise model_invalid(path, "its saved_model.pb is damaged") from error
     names = {
         node.op
         for meta in model.meta_graphs

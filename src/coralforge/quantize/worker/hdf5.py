@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coralforge.errors import first_line
+
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 64
@@ -40,7 +42,7 @@ def read_header(path: Path, limit: int) -> Header:
             weights = "layer_names" in file.attrs or "model_weights" in file or "layers" in file
             return Header(_text(file.attrs.get("keras_version")), _text(file.attrs.get("model_config")), weights)
     except _ERRORS as error:
-        raise Damaged((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+        raise Damaged(first_line(error)) from error
 
 
 def _text(value: Any) -> str:

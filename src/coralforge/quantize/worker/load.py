@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import CoralforgeError, lines_of, user_error
 from coralforge.quantize.worker import graphs
 from coralforge.quantize.worker.model_config import custom_layers, unknown_layers
 from coralforge.quantize.worker.model_files import Kind, ModelFile
+from coralforge.quantize.worker.names import plain
 from coralforge.quantize.worker.request import Request
 from coralforge.quantize.worker.samples import Feed, Input
 from coralforge.quantize.worker.upsampling import upsample_by_resizing
@@ -104,7 +104,7 @@ def _keras_function(model: Any, structure: Any, legacy: bool) -> _Loaded:
     import tensorflow as tf
 
     tensors = tf.nest.flatten(structure)
-    names = _unique([tensor.name for tensor in tensors])
+    names = _names([tensor.name for tensor in tensors])
     specs = [tf.TensorSpec(t.shape, t.dtype, name=name) for t, name in zip(tensors, names, strict=True)]
     outputs = getattr(model, "output_names", None) or [model.layers[-1].name]
 
@@ -114,7 +114,7 @@ def _keras_function(model: Any, structure: Any, legacy: bool) -> _Loaded:
     if not legacy:
         upsample_by_resizing(model)
     keep = model if legacy else [variable.value for variable in model.variables]
-    return _Loaded(call, keep, specs, _unique(list(outputs)))
+    return _Loaded(call, keep, specs, _names(list(outputs)))
 
 
 def _load_saved(file: ModelFile, request: Request) -> _Loaded:
@@ -131,7 +131,7 @@ def _load_saved(file: ModelFile, request: Request) -> _Loaded:
     signature = signatures[_signature_name(file, signatures, request.signature)]
     wanted = signature.structured_input_signature[1]
     keys = sorted(wanted, key=request.inputs.index) if request.inputs else list(wanted)
-    names = _unique(keys)
+    names = _names(keys)
     specs = [tf.TensorSpec(wanted[key].shape, wanted[key].dtype, name=n) for key, n in zip(keys, names, strict=True)]
     given = signature.structured_outputs
     outputs = sorted(given, key=request.outputs.index) if request.outputs else list(given)
@@ -140,7 +140,7 @@ def _load_saved(file: ModelFile, request: Request) -> _Loaded:
         made = signature(**dict(zip(keys, values, strict=True)))
         return [made[name] for name in outputs]
 
-    return _Loaded(call, loaded, specs, _unique(outputs))
+    return _Loaded(call, loaded, specs, _names(outputs))
 
 
 def _signature_name(file: ModelFile, signatures: dict[str, Any], wanted: str) -> str:
@@ -224,14 +224,9 @@ def _check_outputs(model: str, concrete: Any) -> None:
         )
 
 
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names that a signature can have, each once."""
-    made: list[str] = []
-    for name in names:
-        plain = re.sub(r"\W", "_", name.split(":")[0]) or "value"
-        plain = f"x{plain}" if not plain[0].isalpha() else plain
-        made.append(plain if plain not in made else f"{plain}_{len(made)}")
-    return made
+def _names(given: Sequence[str]) -> list[str]:
+    """Names for the signature; what follows a colon is TensorFlow's number of an output."""
+    return plain([name.split(":")[0] for name in given])
 
 
 def _not_loaded(file: ModelFile, error: BaseException) -> CoralforgeError:
@@ -249,10 +244,9 @@ def _reader(file: ModelFile) -> str:
 
 
 def _failed(model: str, what: str, error: BaseException) -> CoralforgeError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return user_error(
         f"{model} is not a model that can be used: {what}",
         reason="model-load",
-        details="\n".join(line[:300] for line in lines[:6]),
+        details="\n".join(lines_of(error)),
         remedy="see in docs/quantize.md which file needs what; a SavedModel works for most",
     )

@@ -15,7 +15,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError, user_error
+from coralforge.errors import (
+    CoralforgeError,
+    first_line,
+    model_invalid,
+    model_missing,
+    model_too_large,
+    model_unreadable,
+    user_error,
+)
 from coralforge.quantize.worker import hdf5
 
 MAX_CONFIG = 64 << 20  # bytes of JSON
@@ -68,9 +76,9 @@ def recognise(path: Path) -> ModelFile:
         with path.open("rb") as stream:
             start = stream.read(16)
     except FileNotFoundError as error:
-        raise user_error(f"the model {path} does not exist", reason="model-missing") from error
+        raise model_missing(path) from error
     except OSError as error:
-        raise user_error(f"the model {path} cannot be read: {error.strerror}", reason="model-unreadable") from error
+        raise model_unreadable(path, error) from error
     if start.startswith(b"PK"):
         return _keras(path)
     if start.startswith(hdf5.SIGNATURE):
@@ -100,7 +108,7 @@ def _keras(path: Path) -> ModelFile:
     except KeyError as error:
         raise _no_keras_file(path, members) from error
     except (*_ZIP_ERRORS, RecursionError) as error:
-        raise invalid(path, f"its archive is damaged ({_said(error)})") from error
+        raise model_invalid(path, f"its archive is damaged ({_said(error)})") from error
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     return _versioned(path, Kind.KERAS, version, config)
 
@@ -108,9 +116,8 @@ def _keras(path: Path) -> ModelFile:
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     total = sum(member.file_size for member in members)
     if len(members) > _MAX_MEMBERS or total > MAX_WEIGHTS:
-        raise user_error(
-            f"{path} unpacks to {total / 2**30:.1f} GiB in {len(members)} files; a model for an Edge TPU has less",
-            reason="model-too-large",
+        raise model_too_large(
+            f"{path} unpacks to {total / 2**30:.1f} GiB in {len(members)} files; a model for an Edge TPU has less"
         )
 
 
@@ -123,7 +130,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def _no_keras_file(path: Path, members: list[zipfile.ZipInfo]) -> CoralforgeError:
-    return invalid(path, f"it is an archive of {len(members)} files, without config.json and metadata.json")
+    return model_invalid(path, f"it is an archive of {len(members)} files, without config.json and metadata.json")
 
 
 def _h5(path: Path) -> ModelFile:
@@ -131,7 +138,7 @@ def _h5(path: Path) -> ModelFile:
         header = hdf5.read_header(path, MAX_WEIGHTS)
         config = json.loads(header.config) if header.config else None
     except (hdf5.Damaged, ValueError, RecursionError) as error:
-        raise invalid(path, f"its HDF5 is damaged or not Keras' ({_said(error)})") from error
+        raise model_invalid(path, f"its HDF5 is damaged or not Keras' ({_said(error)})") from error
     if config is None:
         raise user_error(
             f"{path} has no model in it" + (", only weights" if header.weights else ""),
@@ -143,7 +150,7 @@ def _h5(path: Path) -> ModelFile:
 
 def _versioned(path: Path, kind: Kind, version: Any, config: Any) -> ModelFile:
     if not isinstance(config, dict) or not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise invalid(path, "it does not say which Keras wrote it, or which layers it has")
+        raise model_invalid(path, "it does not say which Keras wrote it, or which layers it has")
     if version.split(".")[0] not in ("2", "3"):
         raise user_error(
             f"{path} was written by Keras {version}; versions 2 and 3 can be read",
@@ -158,14 +165,9 @@ def _unknown(path: Path, start: bytes) -> CoralforgeError:
         f"{path} is neither a Keras model (.keras, .h5) nor the folder of a SavedModel",
         reason="model-invalid",
         details=f"it starts with {start!r}" if start else "it is empty",
+        remedy="docs/quantize.md says which files can be quantized",
     )
 
 
-def invalid(path: Path, what: str) -> CoralforgeError:
-    """A file that is not what it says; ``what`` ends a sentence."""
-    return user_error(f"{path} is not a valid model: {what}", reason="model-invalid")
-
-
 def _said(error: BaseException) -> str:
-    text = (str(error).splitlines() or [""])[0][:200]
-    return "nested too deep" if isinstance(error, RecursionError) else text or type(error).__name__
+    return "nested too deep" if isinstance(error, RecursionError) else first_line(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import CoralforgeError
+from coralforge.errors import CoralforgeError, first_line
 from coralforge.quantize.worker import samples
 from coralforge.quantize.worker.preprocess import Preprocess, unsaid
 from coralforge.quantize.worker.samples import Feed, Input, Samples
@@ -99,9 +99,8 @@ def read_picture(path: Path, height: int, width: int, channels: int) -> Any:
         except Image.DecompressionBombError as error:
             raise samples.too_large(f"{path} has too many pixels ({error})") from error
         except Exception as error:  # decoders raise anything: struct.error, SyntaxError, IndexError, ...
-            said = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
             raise samples.invalid(
-                f"{path} is not an image that can be read", details=said, remedy="replace or remove it"
+                f"{path} is not an image that can be read", details=first_line(error), remedy="replace or remove it"
             ) from error
     return np.asarray(wanted, dtype=np.uint8).reshape(height, width, channels)
 

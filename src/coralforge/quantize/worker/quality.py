@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coralforge.errors import user_error
+from coralforge.errors import first_line, user_error
 from coralforge.quantize.worker import convert
 from coralforge.quantize.worker.evaluation import Evaluation, check_labels, choose_output
 from coralforge.quantize.worker.labelled import Labelled
@@ -121,7 +121,6 @@ def worst_layers(
     except MemoryError:
         raise
     except Exception as error:  # the converter and the interpreter raise anything; the quantized model is made
-        said = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        reporter.note(f"which layers lose most cannot be said: {said}", "warning")
+        reporter.note(f"which layers lose most cannot be said: {first_line(error)}", "warning")
         return None
     return found if found["compared"] else None

@@ -12,6 +12,7 @@ from coralforge.errors import CoralforgeError, user_error
 from coralforge.quantize.worker.preprocess import Preprocess
 
 HELD_OUT = 5  # every fifth sample is not calibrated with
+_SEE = "see docs/quantize.md for what samples may be"
 Feed = Mapping[str, Any]
 """One array per input, by name, with a batch of 1."""
 
@@ -144,16 +145,14 @@ def shown(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
-def invalid(brief: str, *, details: str = "", remedy: str = "") -> CoralforgeError:
+def invalid(brief: str, *, details: str = "", remedy: str = _SEE) -> CoralforgeError:
     """Samples that cannot be read, or hold rubbish (exit code 2)."""
     return user_error(brief, reason="samples-invalid", details=details, remedy=remedy)
 
 
-def mismatch(brief: str, *, remedy: str = "") -> CoralforgeError:
+def mismatch(brief: str, *, remedy: str = _SEE) -> CoralforgeError:
     """Samples that do not fit the model (exit code 2)."""
-    return user_error(
-        brief, reason="samples-mismatch", remedy=remedy or "see docs/quantize.md for what samples may be"
-    )
+    return user_error(brief, reason="samples-mismatch", remedy=remedy)
 
 
 def absence(path: Path) -> str:
@@ -161,7 +160,7 @@ def absence(path: Path) -> str:
     return "are neither a file nor a folder" if path.exists() else "do not exist"
 
 
-def missing(brief: str, *, remedy: str = "") -> CoralforgeError:
+def missing(brief: str, *, remedy: str = _SEE) -> CoralforgeError:
     """Samples that are not there (exit code 2)."""
     return user_error(brief, reason="samples-missing", remedy=remedy)
 

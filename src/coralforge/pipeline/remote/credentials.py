@@ -17,8 +17,8 @@ from pathlib import Path
 from coralforge.config.document import Loc, read_document
 from coralforge.config.remote import Header, Remote
 from coralforge.errors import CoralforgeError, user_error
-from coralforge.pipeline.reach import TlsFiles, context
-from coralforge.pipeline.tunnels import Tunnel
+from coralforge.pipeline.remote.reach import TlsFiles, context
+from coralforge.pipeline.remote.tunnels import Tunnel
 from coralforge.settings import Project
 from coralforge.util.paths import typed
 

@@ -20,13 +20,13 @@ from coralforge.containers.folders import writable_folder
 from coralforge.containers.spec import ContainerSpec, Finished, Mount, Runner
 from coralforge.errors import CoralforgeError, missing_error
 from coralforge.events import Note, Sink
-from coralforge.pipeline.answers import Answers
 from coralforge.pipeline.bazel_options import add_options, place
 from coralforge.pipeline.build import BuildEnvironment
-from coralforge.pipeline.credentials import TARGET, read_credentials, write_credentials
 from coralforge.pipeline.disk_cache import with_disk_cache
-from coralforge.pipeline.reach import TlsFiles, Trouble, trouble
-from coralforge.pipeline.tunnels import Tunnel, inside, names, tunnels
+from coralforge.pipeline.remote.answers import Answers
+from coralforge.pipeline.remote.credentials import TARGET, read_credentials, write_credentials
+from coralforge.pipeline.remote.reach import TlsFiles, Trouble, trouble
+from coralforge.pipeline.remote.tunnels import Tunnel, inside, names, tunnels
 from coralforge.settings import Settings, without_remote
 
 SCRIPT = "/scripts/remote_run.py"

@@ -46,6 +46,7 @@ def lab(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cach
     """The built bundle's cache, to be copied and damaged; whoever asks for Docker gets no answer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+        patch.delenv("CORALFORGE_MIRROR", raising=False)  # what is gone cannot be had again
         settings = resolve(Project(ROOT), Options(arch=Arch.AARCH64.value, variants=("simulated",)))
         yield CacheLab.of(settings, of_file(bundle), tmp_path_factory.mktemp("rooms"))
 

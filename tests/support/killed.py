@@ -117,6 +117,16 @@ def _ignore_stops() -> None:
     _put(boundary, "_on_stopping", lambda _: None)
 
 
+def _end_with_the_reader() -> None:
+    """A word that nobody reads is an error where it is written, as in any program."""
+    from coralforge.util import streams
+
+    def fail(self: object, error: OSError) -> None:
+        raise error
+
+    _put(streams._Lasting, "_fail", fail)
+
+
 def _pack_as_found() -> None:
     """The bundle's entries are packed in the order of the folder, with the time of the clock."""
     from coralforge.bundle import pack
@@ -141,6 +151,7 @@ WEAKENED: dict[str, Callable[[], None]] = {
     "sweep": _keep_leftovers,
     "stops": _ignore_stops,
     "sorted entries": _pack_as_found,
+    "lasting output": _end_with_the_reader,
 }
 
 

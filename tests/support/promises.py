@@ -91,6 +91,13 @@ class Trial:
         """Numbers from 0: ``long`` of them in the long form, else ``short``; each counts when it begins."""
         yield from self._counted(range(long if self.long else short))
 
+    def ran(self, found: Sequence[Case]) -> Iterable[Case]:
+        """All of ``found``, which were tried in one go, whatever the limit of time; each counts."""
+        self.total += len(found)
+        for case in found:
+            self.count += 1
+            yield case
+
     def _counted(self, chosen: Sequence[Case]) -> Iterable[Case]:
         self.total += len(chosen)
         limit = inf if self.form.minutes is None else self.form.minutes * 60

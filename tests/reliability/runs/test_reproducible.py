@@ -63,7 +63,8 @@ def build(chain: Chain, client: Any, tmp_path: Path) -> Callable[[Case], dict[st
         edit = partial(lambda call, body: body)
         if variation.shim:
             image = builder(other.settings).tag
-            library = build_shim(DockerRunner(client), image, variation.shim, tmp_path / f"shim-{variation.name}")
+            place = tmp_path / f"shim-{case.arch.value}-{variation.name}"
+            library = build_shim(DockerRunner(client), image, variation.shim, place)
             own["LD_PRELOAD"], edit = str(library), partial(preload, library)
         if variation.warm:
             assert other.run(other.bundle).status == 0

@@ -108,6 +108,7 @@ def test_streams_that_were_never_open_are_no_trouble(tmp_path: Path) -> None:
     assert done(tmp_path)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_terminal_that_is_closed_stops_cleanly(tmp_path: Path) -> None:
     """SIGHUP, and then every word to it is an error."""
     child, terminal = pty.fork()

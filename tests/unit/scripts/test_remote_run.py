@@ -68,6 +68,7 @@ def test_the_status_and_the_output_are_those_of_the_build(tmp_path: Path) -> Non
     assert (done.returncode, sorted(done.stdout.split())) == (7, ["one", "two"])
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_refusal_stops_the_build_as_a_user_would(tmp_path: Path) -> None:
     """Else it would take its time, and what it made would be of this machine alone without a word."""
     mark = tmp_path / "interrupted"

@@ -60,5 +60,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path: Path | None = session.config.getoption("--table")
-    if path is not None:
-        write_table(path, session.config.stash[ROWS].values(), form_of(session.config))
+    rows = session.config.stash[ROWS].values()
+    if path is not None and rows:
+        write_table(path, rows, form_of(session.config))

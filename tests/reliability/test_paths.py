@@ -282,7 +282,8 @@ USES = (
     Use(("verify", "--bundle", "@/N.tar.gz", "--signers", "@/N.tflite")),
     Use(("deploy", "--board", "me@host.invalid", "--bundle", "@/N.tar.gz", "--ssh-config", "@/N.tflite")),
     Use(("quantize", "--model", "@/N.tflite", "--samples", "@", "--output", "@/N.out")),
-    Use(("release", "--dest", "@/N", "--sign", "@/N.tflite", "--dry-run"), ("N",)),
+    Use(("release", "--dest", "@/N", "--dry-run"), ("N",)),
+    Use(("release", "--sign", "@/N.tflite", "--dry-run")),
 )
 
 

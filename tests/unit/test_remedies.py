@@ -178,6 +178,7 @@ def test_in_a_bundle_no_remedy_names_an_option_that_the_bundle_does_not_have(ver
     [
         ("the .tflite file that it got as --plain", Verb.COMPILE, "the .tflite file that it got as models.net.model"),
         ("--compiler PATH or --target simulator", Verb.COMPILE, "--compiler PATH or models.net.target: simulator"),
+        ("run `export.py --include onnx`", Verb.COMPILE, "run `export.py --include onnx`"),
         ("give --preprocess 0..1, or raw", Verb.QUANTIZE, "give models.net.quantize.preprocess: 0..1, or raw"),
         (
             "add --trust",

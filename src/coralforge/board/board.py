@@ -118,7 +118,9 @@ def require(client: Any, place: Place) -> Board:
     found = find(client, place)
     if found is None:
         raise user_error(
-            f"no emulated board {place.name!r} runs", reason="board-stopped", remedy="start it: invoke board --start"
+            f"no emulated board {place.name!r} runs",
+            reason="board-stopped",
+            remedy=f"start it: invoke board --start --name {place.name}",
         )
     return found
 

@@ -36,8 +36,9 @@ _FIELDS = {
     "--target": "target",
 }
 _OF_BUNDLE = frozenset({"--arch", "--compiler", "--mirror", "--release", "--source", "--variant"})
-# An option, and what follows it if that is a value: a word in capitals, a number, a name of a target.
-_OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)(?: ([A-Z]+\b|\d[\w.]*|edgetpu\b|simulator\b))?")
+# A command, which stays as it is; or an option, and what follows it if that is a value: a word in capitals, a number,
+# a name of a target.
+_OPTION = re.compile(r"`[^`]*`|(?<![\w-])(--[a-z][a-z-]*)(?: ([A-Z]+\b|\d[\w.]*|edgetpu\b|simulator\b))?")
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def _translated(text: str, where: str, verb: Verb) -> tuple[str, list[str]]:
 
     def replacement(found: re.Match[str]) -> str:
         option, value = found.groups()
-        if option in _OF_BUNDLE:
+        if option is None or option in _OF_BUNDLE:
             return found[0]
         if option in _FIELDS:
             return f"{where}.{_FIELDS[option]}" + (f": {value}" if value else "")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coralforge.bundle.model_files import PARTS, bundled_models, file_of, remembered
 from coralforge.bundle.sample import SAMPLE, ModelEntry
-from coralforge.errors import gate_error, user_error
+from coralforge.errors import CoralforgeError, gate_error, user_error
 from coralforge.settings import Settings
 from coralforge.tflite.model import read_model
 
@@ -33,7 +33,11 @@ def selected(settings: Settings) -> tuple[str, ...] | None:
             path = file_of(settings, model, part)
             if path is None:
                 return None
-            found.update(json.loads(remembered(path, settings.cache, "operators", _as_json)))
+            try:
+                found.update(json.loads(remembered(path, settings.cache, "operators", _as_json)))
+            except CoralforgeError as error:
+                brief = f"{settings.project.pipeline}: {model.where}.{part}: {error.brief}"
+                raise user_error(brief, reason=error.reason, details=error.details, remedy=error.remedy) from error
     return tuple(sorted(found))
 
 

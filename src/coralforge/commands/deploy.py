@@ -25,7 +25,7 @@ from coralforge.errors import user_error
 from coralforge.events import Note
 from coralforge.settings import Options, Settings
 from coralforge.templates import render_bundle
-from coralforge.util.paths import typed
+from coralforge.util.paths import absence, typed
 from coralforge.util.scratch import scratch
 
 
@@ -61,7 +61,9 @@ class Request:
         bundle = typed(said.bundle).absolute() if said.bundle else None
         if bundle is not None and not bundle.is_file():
             raise user_error(
-                f"{bundle} does not exist", reason="bundle-missing", remedy="run invoke bundle, or give --bundle FILE"
+                f"{bundle} {absence(bundle)}",
+                reason="bundle-missing",
+                remedy="run invoke bundle, or give --bundle FILE",
             )
         config = typed(said.ssh_config).absolute() if said.ssh_config else None
         if config is not None and not config.is_file():

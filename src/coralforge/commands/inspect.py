@@ -12,7 +12,8 @@ from coralforge.inspect import words
 from coralforge.inspect.inspection import Inspection
 from coralforge.inspect.inspector import inspect_model
 from coralforge.tflite.graph import text
-from coralforge.tflite.model import read_model, write_file
+from coralforge.tflite.model import read_model
+from coralforge.util import atomic
 from coralforge.util.paths import resolved, same_file, typed
 from coralforge.util.plain import as_bytes
 
@@ -87,7 +88,7 @@ def _replace_letters() -> None:
 
 
 def _write(inspection: Inspection, files: dict[str, Path]) -> None:
-    """Everything is made before anything is written."""
+    """Everything is made before anything is written, and all of it is written or nothing."""
     made: dict[str, str] = {}
     if "--json" in files:
         from coralforge.inspect.document import json_text
@@ -97,11 +98,15 @@ def _write(inspection: Inspection, files: dict[str, Path]) -> None:
         from coralforge.inspect.page import html
 
         made["--html"] = html(inspection)
-    for option, content in made.items():
-        try:
-            write_file(files[option], as_bytes(content))
-        except CoralforgeError as error:
-            raise user_error(error.brief, reason=error.reason, remedy=f"choose another file for {option}") from error
+    try:
+        atomic.write_all({files[option]: as_bytes(content) for option, content in made.items()})
+    except OSError as error:
+        option = next(option for option in made if str(files[option]) == error.filename)
+        raise user_error(
+            f"{error.filename} cannot be written: {error.strerror}",
+            reason="model-write",
+            remedy=f"choose another file for {option}",
+        ) from error
 
 
 def _show(inspection: Inspection, as_json: bool) -> None:

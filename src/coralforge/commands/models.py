@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,8 +89,7 @@ def compile_model(request: CompileRequest) -> None:
     else:
         _refuse_hardware_options(request)
         places = _simulated_places(request)
-        for source, place in places.items():
-            _compile_for_simulator(source, place)
+        _compile_for_simulator(places)
 
 
 def _refuse_hardware_options(request: CompileRequest) -> None:
@@ -121,20 +121,27 @@ def _simulated_places(request: CompileRequest) -> dict[Path, Path]:
     return dict(zip(sources, places, strict=True))
 
 
-def _compile_for_simulator(source: Path, place: Path) -> None:
+def _compile_for_simulator(places: Mapping[Path, Path]) -> None:
+    """All models are compiled before any is written."""
     from coralforge.compile import simulator_report
     from coralforge.compile.simulator import compile_for_simulator
     from coralforge.edgetpu.warnings import warnings
 
-    started = time.monotonic()
-    log = place.with_suffix(".log")
-    plain = read_model(source)
-    compiled = compile_for_simulator(plain)
-    write_files({place: compiled.data, log: as_bytes(simulator_report.log_text(source, place, compiled))})
-    milliseconds = round((time.monotonic() - started) * 1000)
-    print(simulator_report.report(source, plain.size, place, log, compiled, milliseconds), end="")
-    for warning in warnings(plain.graph, compiled.partition):
-        print(f"warning: {warning.text}", file=sys.stderr)
+    files: dict[Path, bytes] = {}
+    reports, found = [], []
+    for source, place in places.items():
+        started = time.monotonic()
+        log = place.with_suffix(".log")
+        plain = read_model(source)
+        compiled = compile_for_simulator(plain)
+        files |= {place: compiled.data, log: as_bytes(simulator_report.log_text(source, place, compiled))}
+        milliseconds = round((time.monotonic() - started) * 1000)
+        reports.append(simulator_report.report(source, plain.size, place, log, compiled, milliseconds))
+        found += [one.text for one in warnings(plain.graph, compiled.partition)]
+    write_files(files)
+    print("".join(reports), end="")
+    for text in found:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _compile_for_hardware(request: CompileRequest) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +61,32 @@ class Verb(Task[Any]):
         return made
 
 
+def _refuse_no_names(said: Mapping[str, Any], options: Mapping[str, Option]) -> None:
+    """End the process where an option has no value (an empty variable of a script), or - for a stream.
+
+    Passed over, the first would be a run without what was asked for, and the second would leave a file of that name.
+    """
+    for key, one in options.items():
+        value = said[key.replace("-", "_")]
+        for given in value if one.repeatable else [value]:
+            if given in ("", "-"):
+                from coralforge.commands import boundary
+
+                boundary.run(_refuse, key, given, one.value_optional)
+
+
+def _refuse(key: str, given: str, value_optional: bool) -> None:
+    from coralforge.errors import user_error
+
+    if not given:
+        raise user_error(f"--{key} has an empty value", reason="option-empty", remedy="give one, or leave it out")
+    raise user_error(
+        f"--{key} is -, and no stream is read or written",
+        reason="option-empty",
+        remedy=f"leave the value out (--{key}) for stdout" if value_optional else "name a file, or leave it out",
+    )
+
+
 def verb(
     *shared: str, called: str | None = None, short_flags: bool = True, **own: Option
 ) -> Callable[[Callable[[Said], None]], Task[Any]]:
@@ -75,13 +101,20 @@ def verb(
     options = {**{key: SHARED[key] for key in shared}, **{key.replace("_", "-"): one for key, one in own.items()}}
 
     def decorate(body: Callable[[Said], None]) -> Task[Any]:
+        defaults = {key.replace("-", "_"): one.default for key, one in options.items()}
+
         def run(c: Context, **said: Any) -> None:  # noqa: ARG001 - Invoke passes a context to every task
-            body(Said(**said))
+            _refuse_no_names(said, options)
+            body(Said(**{key: defaults[key] if value is None else value for key, value in said.items()}))
 
         run.__name__, run.__doc__, run.__module__ = body.__name__, body.__doc__, body.__module__
         parameters = [inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         parameters += [
-            inspect.Parameter(key.replace("-", "_"), inspect.Parameter.POSITIONAL_OR_KEYWORD, default=one.default)
+            inspect.Parameter(
+                key.replace("-", "_"),
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=None if one.default == "" else one.default,
+            )
             for key, one in options.items()
         ]
         vars(run)["__signature__"] = inspect.Signature(parameters)

@@ -19,11 +19,12 @@ from coralforge.publish.difference import differing, explain, same
 from coralforge.publish.names import ARCHIVE, PROVENANCE, beside
 from coralforge.publish.origin import Origin, find
 from coralforge.publish.parts import Part, build_bundle, finish, fresh_cache, make_part
+from coralforge.publish.sign import require_key
 from coralforge.publish.verify import Check, read_statement
 from coralforge.publish.verify import verify as verify_bundle
 from coralforge.settings import Options, Settings
 from coralforge.util.fingerprint import of_file
-from coralforge.util.paths import typed
+from coralforge.util.paths import absence, typed
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ def release(options: Options, request: ReleaseRequest) -> None:
     """All parts of a release and what completes it; with ``--arch`` one part, with ``--finish`` only the rest."""
     settings = load_settings(options)
     platforms = [options.arch] if options.arch else list(settings.pipeline.platforms)
+    _require_fitting(options, request)
     if request.matrix:
         print(json.dumps({"include": [{"arch": arch, "platform": Arch(arch).row.docker} for arch in platforms]}))
         return
-    _require_fitting(options, request)
+    key = typed(request.sign).absolute() if request.sign else None
+    if key is not None:
+        require_key(key)
     origin = find(ROOT)
     _require_origin(origin, request)
     folder = typed(request.dest).absolute() if request.dest else settings.output / f"release-{__version__}"
@@ -64,7 +68,7 @@ def release(options: Options, request: ReleaseRequest) -> None:
                 part = make_part(load_settings(replace(options, arch=arch)), origin, folder, sink, request.twice)
                 print(f"part: {part.archive}\nsha256: {part.digest}")
         if not options.arch:
-            _complete(folder, origin, request, sink)
+            _complete(folder, origin, request, key, sink)
 
 
 def _require_fitting(options: Options, request: ReleaseRequest) -> None:
@@ -74,7 +78,10 @@ def _require_fitting(options: Options, request: ReleaseRequest) -> None:
         CoralforgeError: ``release-options``, exit code 2.
     """
     rest = {"--finish": request.finish, "--publish": request.publish, "--sign": request.sign is not None}
-    if options.arch and (given := [name for name, there in rest.items() if there]):
+    made = {**rest, "--twice": request.twice, "--dry-run": request.dry_run, "--dest": request.dest is not None}
+    if request.matrix and (given := [name for name, there in made.items() if there]):
+        brief = f"--matrix only prints the platforms; {given[0]} is for making a release"
+    elif options.arch and (given := [name for name, there in rest.items() if there]):
         brief = f"--arch makes one part of a release; {given[0]} is for what completes it"
     elif request.finish and request.twice:
         brief = "--finish completes the parts that are there; --twice is for making them"
@@ -105,8 +112,8 @@ def _require_origin(origin: Origin, request: ReleaseRequest) -> None:
         draft.require_ready(ROOT, origin)
 
 
-def _complete(folder: Path, origin: Origin, request: ReleaseRequest, sink: Sink) -> None:
-    parts = finish(folder, ROOT, origin, typed(request.sign).absolute() if request.sign else None)
+def _complete(folder: Path, origin: Origin, request: ReleaseRequest, key: Path | None, sink: Sink) -> None:
+    parts = finish(folder, ROOT, origin, key)
     for sentence in _caveats(parts, origin, request):
         sink.emit(Note(sentence, "warning"))
     print(f"release: {folder} ({len(parts)} bundle{'s' if len(parts) > 1 else ''})")
@@ -155,12 +162,11 @@ def verify(options: Options, request: VerifyRequest) -> None:
         raise user_error("--bundle is missing", reason="option-missing", remedy="--bundle FILE.tar.gz")
     archive = typed(request.bundle).absolute()
     if not archive.is_file():
-        said = "is no file" if archive.exists() else "does not exist"
-        raise user_error(f"{archive} {said}", reason="bundle-missing", remedy="give --bundle FILE.tar.gz")
+        raise user_error(f"{archive} {absence(archive)}", reason="bundle-missing", remedy="give --bundle FILE.tar.gz")
     signers = typed(request.signers).absolute() if request.signers else None
     if signers is not None and not signers.is_file():
         raise user_error(
-            f"{signers} does not exist",
+            f"{signers} {absence(signers)}",
             reason="signers-missing",
             remedy="give OpenSSH's file of allowed signers: lines of NAME and public key (ssh-keygen(1))",
         )

@@ -9,7 +9,7 @@ from coralforge.commands.pipeline import load_settings
 from coralforge.console import make_sink
 from coralforge.errors import CoralforgeError, user_error
 from coralforge.settings import Options
-from coralforge.util.paths import typed
+from coralforge.util.paths import absence, typed
 
 _OF_BOARDS = ("to", "ssh_config")
 
@@ -51,7 +51,9 @@ def _emulated_smoke(
     archive = typed(said.bundle).absolute() if said.bundle else settings.output / f"{settings.bundle_name}.tar.gz"
     if not archive.is_file():
         raise user_error(
-            f"{archive} does not exist", reason="bundle-missing", remedy="run invoke bundle, or give --bundle FILE"
+            f"{archive} {absence(archive)}",
+            reason="bundle-missing",
+            remedy="run invoke bundle, or give --bundle FILE",
         )
     place = report or Path(f"{archive}".removesuffix(".tar.gz") + ".smoke.json")
     with make_sink() as sink:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coralforge.errors import CoralforgeError, user_error
+from coralforge.util import atomic
 from coralforge.util.paths import resolved, same_file, typed
 
 _EXAMPLE = "for example --output my_edgetpu.tflite"
@@ -82,15 +83,19 @@ def require_apart(sources: Sequence[Path], outputs: Sequence[Path]) -> None:
         if any(same_file(place, source) for source in sources):
             raise _wrong(f"the output {place} is the input", "choose another --output")
         if resolved(place) in seen:
-            raise _wrong(f"two outputs would be {place}", "compile the models into different folders")
+            raise _wrong(
+                f"two outputs would be {place}",
+                "choose another --output, or compile the models into different folders",
+            )
         seen.add(resolved(place))
 
 
 def _require_free(place: Path) -> None:
-    """Refuse a name that no file can have, or that a folder has: a rename would fail when the others are in place."""
+    """Refuse a name that no file can have, or that a folder, a device or a pipe has, before the work."""
     try:
         if stat.S_ISDIR(place.lstat().st_mode):
             raise _wrong(f"the output {place} is a folder", _EXAMPLE)
+        atomic.require_file(place)
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:

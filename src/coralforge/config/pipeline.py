@@ -56,7 +56,7 @@ class Limits(Model):
     """Memory in MiB; the machine's less 1 GiB when not given."""
     pids: int = Field(default=4096, ge=64)
     """Processes and threads."""
-    disk_cache_mb: int | None = Field(default=None, ge=16)
+    disk_cache_mb: int | None = Field(default=None, ge=16, le=1 << 30)
     """MiB of results of earlier builds that Bazel keeps beside the last one's, its disk cache; else none."""
 
 

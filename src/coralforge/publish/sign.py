@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from coralforge.errors import missing_error, user_error
+from coralforge.errors import CoralforgeError, missing_error, user_error
 from coralforge.publish.names import SIGNATURE, SUMS
 
 NAMESPACE = "coralforge-release"
@@ -24,15 +24,20 @@ def sign(sums: Path, key: Path) -> Path:
         copy.write_bytes(sums.read_bytes())
         done = _ssh_keygen("-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(copy))
         if done.returncode != 0:
-            raise user_error(
-                f"{key} cannot sign the release",
-                reason="sign-key",
-                details=_last(done),
-                remedy="give --sign the private key, or the .pub of one that ssh-agent holds; "
-                "ssh-keygen -t ed25519 -f KEY makes one",
-            )
+            raise _unfit(key, done)
         Path(f"{copy}.sig").replace(place)
     return place
+
+
+def require_key(key: Path) -> None:
+    """Refuse what is no key, before hours of work; no passphrase is asked for.
+
+    Raises:
+        CoralforgeError: as :func:`sign`.
+    """
+    done = _ssh_keygen("-l", "-f", str(key))
+    if done.returncode != 0:
+        raise _unfit(key, done)
 
 
 def signer(sums: Path, signature: Path, allowed: Path) -> str | None:
@@ -65,6 +70,16 @@ def _ssh_keygen(*arguments: str, stdin: bytes | None = None) -> subprocess.Compl
             reason="ssh-missing",
             remedy="apt-get install openssh-client",
         ) from error
+
+
+def _unfit(key: Path, done: subprocess.CompletedProcess[bytes]) -> CoralforgeError:
+    return user_error(
+        f"{key} cannot sign the release",
+        reason="sign-key",
+        details=_last(done),
+        remedy="give --sign the private key, or the .pub of one that ssh-agent holds; "
+        "ssh-keygen -t ed25519 -f KEY makes one",
+    )
 
 
 def _last(done: subprocess.CompletedProcess[bytes]) -> str:

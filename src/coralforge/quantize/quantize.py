@@ -20,11 +20,14 @@ from coralforge.quantize.report import QuantizeReport, make_report
 from coralforge.quantize.tidy import tidied
 from coralforge.quantize.worker import preprocess
 from coralforge.quantize.worker.functions import looks_like_function
+from coralforge.quantize.worker.labelled import read_classes, require_labelled
 from coralforge.quantize.worker.request import Request
+from coralforge.quantize.worker.sample_sources import require_samples
 from coralforge.tflite.arithmetic import NOT_AFTERWARDS, arithmetic_of
 from coralforge.tflite.foreign import is_tflite, recognise
 from coralforge.tflite.model import parse_model, read_model, write_files
-from coralforge.util import fingerprint
+from coralforge.util import atomic, fingerprint
+from coralforge.util.paths import resolved
 from coralforge.util.plain import as_bytes
 
 IOS = ("uint8", "int8")
@@ -120,11 +123,11 @@ def quantize(options: QuantizeOptions, sink: Sink, python: Path | None = None) -
 
 
 def check_options(options: QuantizeOptions) -> None:
-    """Refuse what can be refused without looking into any file.
+    """Refuse what can be refused without looking into the model or the samples.
 
     Raises:
-        CoralforgeError: exit code 2, reason ``samples-missing``, ``quantize-option``, ``preprocess-unknown``,
-            ``model-missing`` or ``model-output``.
+        CoralforgeError: exit code 2, reason ``samples-missing``, ``labels-invalid``, ``quantize-option``,
+            ``preprocess-unknown``, ``model-missing``, ``model-unreadable``, ``model-output`` or ``model-write``.
     """
     preprocess.parse(options.preprocess)
     shape_of(options.shape)
@@ -158,24 +161,42 @@ def check_options(options: QuantizeOptions) -> None:
         )
     if not options.model.exists():
         raise model_missing(options.model)
+    if not (options.model.is_file() or options.model.is_dir()):
+        raise user_error(
+            f"the model {options.model} is neither a file nor a folder",
+            reason="model-unreadable",
+            remedy="give a file, or the folder of a SavedModel",
+        )
     _check_outputs(options)
+    _check_inputs(options)
 
 
 def _check_outputs(options: QuantizeOptions) -> None:
     """No output is the model or another output, and each has a place."""
-    taken = {options.model.resolve(): "the input"}
+    taken = {resolved(options.model): "the input"}
     beside = [REPORT, *([QUESTIONS] if options.questions else [])]
-    outputs = [options.output, *map(options.output.with_suffix, beside), *([options.html] if options.html else [])]
-    for output in outputs:
-        another = f"choose another {'--html' if output == options.html else '--output'}"
-        if output.resolve() in taken:
-            raise user_error(
-                f"the output {output} is {taken[output.resolve()]}", reason="model-output", remedy=another
-            )
-        taken[output.resolve()] = "another output"
-        if output.is_dir() or not output.parent.is_dir():
-            why = "it is a folder" if output.is_dir() else "there is no such folder"
-            raise user_error(f"{output} cannot be written: {why}", reason="model-write", remedy=another)
+    outputs = [(place, "--output") for place in (options.output, *map(options.output.with_suffix, beside))]
+    outputs += [(options.html, "--html")] if options.html else []
+    for output, option in outputs:
+        remedy = f"choose another {option}"
+        if (found := taken.get(resolved(output))) is not None:
+            raise user_error(f"the output {output} of {option} is {found}", reason="model-output", remedy=remedy)
+        taken[resolved(output)] = "another output"
+        try:
+            atomic.require_place(output)
+        except OSError as error:
+            brief = f"{output} cannot be written: {error.strerror}"
+            raise user_error(brief, reason="model-write", remedy=remedy) from error
+
+
+def _check_inputs(options: QuantizeOptions) -> None:
+    """Refuse what is not there to be read, which workers would only say after an ONNX model is converted."""
+    if options.samples:
+        require_samples(options.samples, options.folder)
+    if options.evaluate:
+        require_labelled(options.evaluate, options.folder)
+    if options.labels:
+        read_classes(options.folder / options.labels)
 
 
 def _require_source(model: Path) -> None:

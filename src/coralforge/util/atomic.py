@@ -33,7 +33,7 @@ def replacing(*paths: Path) -> Iterator[tuple[Path, ...]]:
     with ExitStack() as stack:
         temporaries = []
         for path in paths:
-            _require_file(path)
+            require_file(path)
             with _blaming(path), stop_held_back():
                 temporary, number = _temporary(path)
                 temporaries.append(temporary)
@@ -62,7 +62,23 @@ def write_all(files: Mapping[Path, bytes]) -> None:
                 temporary.write_bytes(data)
 
 
-def _require_file(path: Path) -> None:
+def require_place(path: Path) -> None:
+    """Refuse at once what would only be refused when the file is written, after minutes of work.
+
+    Raises:
+        OSError: its ``filename`` is the path: it is a folder, a device or a pipe, or its folder takes no files.
+    """
+    require_file(path)
+    with _blaming(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "its folder cannot be written to")
+
+
+def require_file(path: Path) -> None:
     """Refuse to put a file in the place of a device, a pipe or a socket: who may do that (root) never means it.
 
     Nor does who gives "-", as other programs take it for stdout.

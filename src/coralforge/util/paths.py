@@ -30,3 +30,8 @@ def same_file(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
+
+
+def absence(path: Path) -> str:
+    """The words for a path where a file is wanted, and none is."""
+    return "is not a file" if path.exists() else "does not exist"

@@ -22,6 +22,8 @@ NOTHING = ReleaseRequest(None, None, twice=False, finish=False, matrix=False, pu
         ("aarch64", replace(NOTHING, publish=True)),
         ("aarch64", replace(NOTHING, sign="key")),
         (None, replace(NOTHING, finish=True, twice=True)),
+        (None, replace(NOTHING, matrix=True, publish=True)),
+        ("aarch64", replace(NOTHING, matrix=True, twice=True)),
     ],
 )
 def test_options_that_exclude_each_other(
@@ -43,3 +45,17 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_built(
     with pytest.raises(CoralforgeError) as caught:
         release(Options(arch="aarch64"), replace(NOTHING, dest=str(tmp_path / "file")))
     assert (caught.value.reason, caught.value.code) == ("bundle-write", ExitCode.MISSING)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_is_no_key_is_said_before_anything_is_built(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "make_part", lambda *_given: pytest.fail("it is begun"))
+    key = tmp_path / "key"
+    if there:
+        key.write_text("no key")
+    with pytest.raises(CoralforgeError) as caught:
+        release(Options(), replace(NOTHING, sign=str(key), dest=str(tmp_path / "out")))
+    assert (caught.value.reason, caught.value.code) == ("sign-key", ExitCode.USER)
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,8 @@ class TestWriting:
         (tmp_path / "a").symlink_to("theirs")
         write_files({tmp_path / "a": b"ours"})
         assert ((tmp_path / "theirs").read_bytes(), (tmp_path / "a").read_bytes()) == (b"theirs", b"ours")
+
+
+def test_a_pipe_is_refused_before_the_compiler_runs(model: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tflite")
+    assert refused(model, output=str(tmp_path / "pipe.tflite")).startswith("model-write: ")

@@ -328,3 +328,13 @@ def test_options_for_hardware_are_refused(options: dict[str, Any], model_file: P
     with pytest.raises(CoralforgeError, match=name.replace("_", "-")) as raised:
         compile_model(CompileRequest((str(model_file),), "simulator", **options))
     assert raised.value.reason == "compile-option"
+
+
+def test_of_several_models_all_are_written_or_none(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.tflite").write_bytes(b"no model")
+    request = CompileRequest(
+        (str(model_file), str(tmp_path / "other.tflite")), "simulator", out_dir=str(tmp_path / "o")
+    )
+    with pytest.raises(CoralforgeError):
+        compile_model(request)
+    assert list((tmp_path / "o").iterdir()) == []

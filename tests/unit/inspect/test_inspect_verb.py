@@ -97,3 +97,10 @@ def test_no_output_may_be_an_input_or_another_output(model: Path) -> None:
 def test_a_place_that_cannot_be_written(model: Path, tmp_path: Path) -> None:
     error = refused(Request(str(model), html=str(tmp_path / "absent" / "x.html")))
     assert (error.reason, "--html" in error.remedy) == ("model-write", True)
+
+
+def test_all_files_are_written_or_none(model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "m.json"
+    error = refused(Request(str(model), json=str(data), html=str(tmp_path / "absent" / "m.html")))
+    assert (error.reason, error.remedy) == ("model-write", "choose another file for --html")
+    assert not data.exists()

@@ -207,6 +207,17 @@ def test_a_model_that_is_yet_to_be_quantized_has_no_known_operators(tmp_path: Pa
     assert caught.value.reason == "ops-unknown"
 
 
+def test_a_model_whose_operators_cannot_be_read_is_named_as_in_pipeline_yaml(tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(b"")
+    found = settings_with(tmp_path, "net: {model: {path: net.tflite}, target: cpu}")
+    chosen = replace(found, pipeline=found.pipeline.model_copy(update={"cpu": Cpu(ops="selected")}))
+    with pytest.raises(
+        CoralforgeError, match=r"pipeline\.yaml: models\.net\.model: .*net\.tflite is empty"
+    ) as caught:
+        collect(chosen, Stage.PREFIX)
+    assert caught.value.reason == "model-format"
+
+
 def test_what_is_rendered_speaks_of_xnnpack_only_where_it_is(tmp_path: Path) -> None:
     off, on = render_bundle(settings(tmp_path)), render_bundle(settings(tmp_path, xnnpack="on"))
     differing = {name.name for name in on if on[name] != off[name]}

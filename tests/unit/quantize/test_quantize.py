@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import sys
 import textwrap
@@ -152,10 +153,36 @@ class TestOptions:
             ({"model": Path("absent.keras")}, "model-missing", "absent.keras"),
             ({"output": Path("out.bin")}, "quantize-option", "out.bin does not end in .tflite"),
             ({"output": Path("absent/x.tflite")}, "model-write", "absent/x.tflite cannot be written"),
+            ({"samples": "absent"}, "samples-missing", "absent do not exist"),
+            ({"samples": "pipe"}, "samples-missing", "pipe are neither a file nor a folder"),
+            ({"evaluate": "absent"}, "samples-missing", "absent of --evaluate do not exist"),
+            ({"evaluate": "pictures", "labels": "absent"}, "labels-invalid", "absent is no file of labels"),
+            ({"evaluate": "pictures", "labels": "pipe"}, "labels-invalid", "it is a device, a pipe or a socket"),
         ],
     )
     def test_each_is_named(self, options: QuantizeOptions, changes: dict[str, Any], reason: str, said: str) -> None:
+        os.mkfifo(options.folder / "pipe")
         assert said in refused(lambda: check_options(changed(options, **changes)), reason)
+
+    def test_a_pipe_is_no_model(self, options: QuantizeOptions, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.keras")
+        refused(lambda: check_options(changed(options, model=tmp_path / "pipe.keras")), "model-unreadable")
+
+    @pytest.mark.parametrize("option", ["output", "html"])
+    def test_a_place_that_takes_no_file_is_said_before_the_work(
+        self, options: QuantizeOptions, tmp_path: Path, option: str
+    ) -> None:
+        os.mkfifo(tmp_path / "pipe.tflite")
+        said = refused(lambda: check_options(changed(options, **{option: tmp_path / "pipe.tflite"})), "model-write")
+        assert f"choose another --{option}" in said
+
+    def test_a_loop_of_links_is_replaced_as_any_link(self, options: QuantizeOptions, tmp_path: Path) -> None:
+        (tmp_path / "loop.tflite").symlink_to("loop.tflite")
+        check_options(changed(options, output=tmp_path / "loop.tflite"))
+
+    def test_an_output_that_is_another_one_is_named_by_its_option(self, options: QuantizeOptions) -> None:
+        said = refused(lambda: check_options(changed(options, html=options.output)), "model-output")
+        assert "of --html is another output" in said
 
     def test_the_output_is_not_the_input(self, options: QuantizeOptions, tmp_path: Path) -> None:
         same = write_keras(tmp_path / "same.tflite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,12 +82,22 @@ def open_labelled(request: Request) -> Labelled | None:
     classes = read_classes(folder / request.labels) if request.labels else Classes()
     if path.is_dir():
         return _pictures(path, classes, request.max_evaluate)
-    if path.is_file():
-        return _arrays(path, classes, request.max_evaluate)
-    raise samples.missing(
-        f"the samples {request.evaluate} of --evaluate do not exist",
-        remedy=f"give a folder with one folder of images for each class, or an .npz with an array '{LABELS}'",
-    )
+    require_labelled(request.evaluate, folder)
+    return _arrays(path, classes, request.max_evaluate)
+
+
+def require_labelled(text: str, folder: Path) -> None:
+    """Refuse what is neither a folder nor a file.
+
+    Raises:
+        CoralforgeError: exit code 2, reason ``samples-missing``.
+    """
+    path = folder / text
+    if not (path.is_dir() or path.is_file()):
+        raise samples.missing(
+            f"the samples {text} of --evaluate {samples.absence(path)}",
+            remedy=f"give a folder with one folder of images for each class, or an .npz with an array '{LABELS}'",
+        )
 
 
 def read_classes(path: Path) -> Classes:
@@ -96,7 +107,10 @@ def read_classes(path: Path) -> Classes:
         CoralforgeError: reason ``labels-invalid``.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise _invalid(path, "it is a device, a pipe or a socket")
+        if status.st_size > _MAX_BYTES:
             raise _invalid(path, f"it is larger than {_MAX_BYTES >> 20} MiB")
         lines = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
     except OSError as error:

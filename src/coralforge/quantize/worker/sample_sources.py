@@ -27,9 +27,19 @@ def open_samples(request: Request) -> SampleSource:
         return find_pictures(path, request.max_samples)
     if path.is_file():
         return read_heads(path, request.max_samples)
-    if looks_like_function(text):
-        return Function(text, folder, request.max_samples)
-    raise samples.missing(
-        f"the samples {text} do not exist",
-        remedy="give a folder of images, an .npz or .npy file, or MODULE:FUNCTION",
-    )
+    require_samples(text, folder)
+    return Function(text, folder, request.max_samples)
+
+
+def require_samples(text: str, folder: Path) -> None:
+    """Refuse what is neither a folder nor a file, and does not look like a function.
+
+    Raises:
+        CoralforgeError: exit code 2, reason ``samples-missing``.
+    """
+    path = folder / text
+    if not (path.is_dir() or path.is_file() or looks_like_function(text)):
+        raise samples.missing(
+            f"the samples {text} {samples.absence(path)}",
+            remedy="give a folder of images, an .npz or .npy file, or MODULE:FUNCTION",
+        )

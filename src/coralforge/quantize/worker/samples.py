@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from coralforge.errors import CoralforgeError, user_error
@@ -152,6 +153,11 @@ def invalid(brief: str, *, details: str = "", remedy: str = _SEE) -> CoralforgeE
 def mismatch(brief: str, *, remedy: str = _SEE) -> CoralforgeError:
     """Samples that do not fit the model (exit code 2)."""
     return user_error(brief, reason="samples-mismatch", remedy=remedy)
+
+
+def absence(path: Path) -> str:
+    """The words for samples at ``path``, where neither a file nor a folder is."""
+    return "are neither a file nor a folder" if path.exists() else "do not exist"
 
 
 def missing(brief: str, *, remedy: str = _SEE) -> CoralforgeError:

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from coralforge.tflite.model import Model, read_model
 from tests.conftest import libedgetpu_options
 from tests.integration.conftest import Checkout, copy_project, make_bundle
 from tests.performance.interpreter_worker import CInterpreter
+from tests.support.unpacked import unpacked
 from tests.support.wire_bench import DeviceBench, DeviceBenches, files
 
 pytestmark = [
@@ -43,12 +43,6 @@ def checkout_with(folder: Path, cpu: str) -> Checkout:
     with (project.root / "pipeline.yaml").open("a") as stream:
         stream.write(f"\ncpu: {{{cpu}}}\n")
     return project
-
-
-def unpacked(archive: Path) -> Path:
-    with tarfile.open(archive) as packed:
-        packed.extractall(archive.parent, filter="data")
-    return archive.with_name(archive.name.removesuffix(".tar.gz"))
 
 
 def ran(bundle: Path, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from os.path import normpath
 from pathlib import Path
@@ -18,6 +17,7 @@ from coralforge.elf.read import build_id, is_elf
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout
+from tests.support.unpacked import unpacked as unpacked_by_tar
 
 pytestmark = pytest.mark.docker
 
@@ -44,13 +44,7 @@ def runner() -> Iterator[DockerRunner]:
 @pytest.fixture(scope="module")
 def unpacked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle."""
-    return unpack(bundle, tmp_path_factory.mktemp("bundle"))
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    return folder / archive.name.removesuffix(".tar.gz")
+    return unpacked_by_tar(bundle, tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +54,7 @@ def symbols(bundle: Path, cli: Checkout, tmp_path_factory: pytest.TempPathFactor
     assert ran.status == 0, ran.stderr
     archive = cli.root / "dist" / bundle.name.replace(".tar.gz", "-debug.tar.gz")
     assert f"debug symbols: {archive}" in ran.stdout
-    return unpack(archive, tmp_path_factory.mktemp("symbols"))
+    return unpacked_by_tar(archive, tmp_path_factory.mktemp("symbols"))
 
 
 def place(symbols: Path, file: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
 from tests.support.detector_maker import COCO, ROLES, changing, constant, detections, ssd, yolo
+from tests.support.unpacked import unpacked as unpacked_by_tar
 
 pytestmark = [
     pytest.mark.docker,
@@ -86,9 +86,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("detect")
-    with tarfile.open(bundle) as tar:
-        tar.extractall(folder, filter="data")
-    [unpacked] = folder.iterdir()
+    unpacked = unpacked_by_tar(bundle, folder)
     test = folder / "test"
     test.mkdir()
     test.chmod(0o777)

@@ -29,6 +29,7 @@ from tests.conftest import ROOT
 from tests.integration.conftest import BUILD_TIMEOUT, MOST_BYTES, Checkout, Ran
 from tests.support.patience import NET, wait_until
 from tests.support.project_maker import DEFAULT_RELEASE
+from tests.support.unpacked import unpacked as unpacked_by_tar
 
 pytestmark = pytest.mark.docker
 SIMULATED = ("--arch", "aarch64", "--variant", "simulated")
@@ -47,12 +48,10 @@ def runner() -> Iterator[DockerRunner]:
 def unpacked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle, unpacked where nothing of the build knows of."""
     folder = tmp_path_factory.mktemp("moved to") / "another place"
-    folder.mkdir()
     with tarfile.open(bundle) as tar:
         names = {member.name.split("/")[0] for member in tar}
         assert names == {NAME}
-        tar.extractall(folder, filter="data")
-    return folder / NAME
+    return unpacked_by_tar(bundle, folder)
 
 
 def test_the_bundle_has_what_it_promises(unpacked: Path) -> None:
@@ -203,9 +202,8 @@ def test_a_changed_source_is_named_and_marks_the_bundle_unpinned(
     assert "run   libraries: sources changed: fxdiv\n" in planned.stdout
     ran = project.invoke("bundle", *SIMULATED, *source)
     assert ran.status == 0, ran.stderr
-    with tarfile.open(project.root / "dist" / bundle.name) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
-    assert read_manifest(tmp_path / "out" / NAME).unpinned == ["fxdiv"]
+    out = unpacked_by_tar(project.root / "dist" / bundle.name, tmp_path / "out")
+    assert read_manifest(out).unpinned == ["fxdiv"]
     again = project.invoke("build", *SIMULATED, "--dry-run", "--explain")
     assert "skip  libraries: up to date" in again.stdout  # those of the pinned sources are still there
 
@@ -334,8 +332,7 @@ def test_the_real_libedgetpu_lists_a_pci_device(
     archive = project.root / "dist" / f"{NAME}.tar.gz"
     smoke = project.invoke("smoke", "--bundle", str(archive))
     assert smoke.status == 0, smoke.stderr[-4000:]
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path, filter="data")
+    unpacked_by_tar(archive, tmp_path)
     settings = resolve(Project(project.root), Options())
     board = board_image(settings.project.docker, oldest(settings.floor.versions()), settings.arch)
     for variant in ("throttled", "direct"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
 from tests.integration.conftest import MOST_BYTES, Checkout
+from tests.support.unpacked import unpacked
 
 pytestmark = [
     pytest.mark.docker,
@@ -89,8 +89,7 @@ def bench(cli: Checkout, testdata: Path, tmp_path_factory: pytest.TempPathFactor
     scratch = tmp_path_factory.mktemp("processors")
     scratch.chmod(0o755)
     [archive] = (cli.root / "dist").glob(f"*-{X86_64.triple}.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(scratch, filter="data")
+    unpacked(archive, scratch)
     programs = scratch / "programs"
     programs.mkdir()
     programs.chmod(0o777)

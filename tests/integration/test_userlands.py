@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import shutil
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from coralforge.events import Recorder
 from coralforge.settings import Options, Project, Settings, resolve
 from tests.conftest import ROOT
 from tests.integration.conftest import Checkout, make_bundle
+from tests.support.unpacked import unpacked
 
 pytestmark = [
     pytest.mark.docker,
@@ -144,9 +144,7 @@ class Benches:
     def of(self, arch: Arch) -> Bench:
         if arch not in self.made:
             archive = make_bundle(self.cli, self.scratch, arch, "--variant", "simulated")
-            with tarfile.open(archive) as tar:
-                tar.extractall(self.scratch, filter="data")
-            bundle = self.scratch / archive.name.removesuffix(".tar.gz")
+            bundle = unpacked(archive, self.scratch)
             programs = compiled(self.runner, arch, bundle, self.scratch / f"programs-{arch.value}")
             self.made[arch] = Bench(self.runner, arch, archive, bundle, programs)
         return self.made[arch]

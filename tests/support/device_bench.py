@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from coralforge.containers.toolchain import builder as builder_image
 from coralforge.events import Recorder
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
+from tests.support.unpacked import unpacked as unpacked_by_tar
 
 DOUBLE = ROOT / "tests/support/libedgetpu_double.cc"
 RUN = board_run(Arch.AARCH64)
@@ -42,9 +42,7 @@ class Bench:
 @contextmanager
 def device_bench(bundle: Path, folder: Path) -> Iterator[Bench]:
     """A bench for the bundle; ``folder`` is empty and takes what it needs."""
-    with tarfile.open(bundle) as tar:
-        tar.extractall(folder, filter="data")
-    [unpacked] = folder.iterdir()
+    unpacked = unpacked_by_tar(bundle, folder)
     settings = resolve(Project(ROOT), Options())
     runner = DockerRunner()
     out = folder / "double"

@@ -5,7 +5,6 @@ One device and one bundle for each architecture, made when the first test asks f
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from coralforge.events import Recorder
 from coralforge.pipeline.side_builds import SideBuild, make_device
 from coralforge.settings import Options, Project, resolve
 from tests.conftest import ROOT
+from tests.support.unpacked import unpacked
 
 REAL = (Variant.THROTTLED, Variant.DIRECT)
 ARCHES = (Arch.X86_64, Arch.AARCH64, Arch.ARMV7)
@@ -123,9 +123,7 @@ class DeviceBenches:
     def bench(self, arch: Arch) -> DeviceBench:
         if arch not in self.benches:
             device = self.device(arch).folder
-            with tarfile.open(self.make_bundle(arch)) as packed:
-                packed.extractall(self.scratch, filter="data")
-            [bundle] = self.scratch.glob(f"coralforge-*-{arch.triple}")
+            bundle = unpacked(self.make_bundle(arch), self.scratch)
             settings = resolve(Project(ROOT), Options(arch=arch.value))
             image = board(settings.project.docker, oldest(settings.floor.versions()), arch)
             tag = ImageMaker.of(settings, self.runner.client, Recorder()).ensure(image)

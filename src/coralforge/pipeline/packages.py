@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from coralforge.errors import build_error
 from coralforge.pipeline.build import container, run_container
 from coralforge.pipeline.stages import Context
 from coralforge.plan import Stage
+from coralforge.sources.unpack import unpack
 from coralforge.util.fingerprint import of_file
 
 SCRIPT = "build-packages"
@@ -26,8 +26,7 @@ def make_packages(context: Context) -> Path:
         CoralforgeError: as ``lay_out`` and ``run_container``, or ``build-incomplete``, exit code 5.
     """
     settings, staging = context.settings, context.staging
-    with tarfile.open(context.places[Stage.BUNDLE] / f"{settings.bundle_name}.tar.gz") as archive:
-        archive.extractall(staging, filter="data")
+    unpack(context.places[Stage.BUNDLE] / f"{settings.bundle_name}.tar.gz", staging / settings.bundle_name, 1)
     folders = staging / "packages"
     names = lay_out(settings, staging / settings.bundle_name, folders)
     out = _pack(context, folders, names)

@@ -124,7 +124,7 @@ def test_without_the_comparison_another_runs_bundle_is_handed_out(
 ) -> None:
     monkeypatch.setattr(store, "damage", lambda *_: "")
     with lab.room() as room:
-        [archive] = room.artifact(Stage.BUNDLE).glob("*.tar.gz")
+        archive = room.artifact(Stage.BUNDLE) / f"{room.settings.bundle_name}.tar.gz"
         for path, text in ((archive, "of another run"), (archive.with_name(f"{archive.name}.sha256"), None)):
             path.unlink()
             path.write_text(text or f"{of_file(archive)}  {archive.name}\n")

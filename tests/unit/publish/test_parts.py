@@ -140,11 +140,13 @@ def test_papers_of_an_earlier_build_are_refused(release: Release, ending: str) -
 
 
 @pytest.mark.parametrize("content", [None, b"another"])
-def test_debug_symbols_that_are_not_the_parts_are_refused(release: Release, content: bytes | None) -> None:
-    release.debug.unlink() if content is None else release.debug.write_bytes(content)
+@pytest.mark.parametrize("kind", ["debug", "package"])
+def test_a_file_that_is_not_the_parts_is_refused(release: Release, kind: str, content: bytes | None) -> None:
+    file: Path = getattr(release, kind)
+    file.unlink() if content is None else file.write_bytes(content)
     with pytest.raises(CoralforgeError, match="is no part of release") as caught:
         finish(release.folder, ROOT, ORIGIN, None)
-    assert caught.value.details == f"missing, or not as its provenance says: {release.debug.name}"
+    assert caught.value.details == f"missing, or not as its provenance says: {file.name}"
 
 
 def test_a_part_whose_provenance_names_no_debug_symbols_is_refused(release: Release) -> None:
@@ -162,14 +164,6 @@ def test_debug_symbols_of_no_part_are_not_published(release: Release) -> None:
     (release.folder / f"coralforge-0.0.0-tflite-2.14.1-arm-linux-gnueabihf{DEBUG}").write_bytes(b"symbols")
     with pytest.raises(CoralforgeError, match="has more in it than a release"):
         finish(release.folder, ROOT, ORIGIN, None)
-
-
-@pytest.mark.parametrize("content", [None, b"another"])
-def test_a_package_that_is_not_the_parts_is_refused(release: Release, content: bytes | None) -> None:
-    release.package.unlink() if content is None else release.package.write_bytes(content)
-    with pytest.raises(CoralforgeError, match="is no part of release") as caught:
-        finish(release.folder, ROOT, ORIGIN, None)
-    assert caught.value.details == f"missing, or not as its provenance says: {release.package.name}"
 
 
 def test_a_package_of_no_part_is_not_published(release: Release) -> None:
